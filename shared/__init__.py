@@ -1,0 +1,1 @@
+"""What every service shares: contracts, messaging, database, objects, and how a process runs."""

@@ -1,0 +1,118 @@
+"""Which message travels where: every exchange and queue name is written here, once.
+
+Comes in: the message classes. Goes out: `ROUTES`, one `Route` per command kind with its queue,
+its limits and the service that owns it, and `EVENTS`. The topology, the publisher, the consumer,
+the AsyncAPI document and the golden tests all read these values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.contracts import aggregations, failures, recording, reports
+from shared.contracts.message import Message
+
+COMMANDS = "tallyport.commands"
+EVENTS_EXCHANGE = "tallyport.events"
+DEAD = "tallyport.dead"
+DEAD_QUEUE = "tallyport.dead"
+CONTENT_TYPE = "application/json"
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class Service(StrEnum):
+    GATEWAY = "gateway"
+    REPORT_WORKER = "report_worker"
+    AGGREGATOR = "aggregator"
+    RECORDER = "recorder"
+
+
+class QueueType(StrEnum):
+    """Work survives the loss of a node (quorum). A question does not have to: it has a deadline,
+    its asker waits, and a replicated log would cost every answer a disk write (classic)."""
+
+    QUORUM = "quorum"
+    CLASSIC = "classic"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A durable queue, bound to `COMMANDS` with its own name as routing key."""
+
+    name: str
+    type: QueueType
+    owner: Service
+    prefetch: int
+    body_bytes_max: int
+    length_max: int | None = None
+
+
+# A build is claimed and acknowledged at once; prefetch 1 keeps a poison message's delivery count
+# from being charged to innocent neighbours (facts.md, quorum delivery limits).
+BUILD_SMALL = Queue(
+    "tallyport.report.build.small", QueueType.QUORUM, Service.REPORT_WORKER, 1, 16 * KIB
+)
+BUILD_LARGE = Queue(
+    "tallyport.report.build.large", QueueType.QUORUM, Service.REPORT_WORKER, 1, 16 * KIB
+)
+REPORT_REQUESTS = Queue(
+    "tallyport.report.request", QueueType.QUORUM, Service.REPORT_WORKER, 1, 64 * KIB
+)
+RECORDS = Queue("tallyport.record", QueueType.QUORUM, Service.RECORDER, 8, 8 * MIB)
+QUESTIONS = Queue(
+    "tallyport.aggregate.query",
+    QueueType.CLASSIC,
+    Service.AGGREGATOR,
+    64,
+    64 * KIB,
+    length_max=10_000,
+)
+
+QUEUES = (BUILD_SMALL, BUILD_LARGE, REPORT_REQUESTS, RECORDS, QUESTIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The way of one kind. `replies` are the messages that can come back, if any."""
+
+    message: type[Message]
+    queue: Queue
+    replies: tuple[type[Message], ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return self.message.KIND
+
+
+_RECORDED = (recording.Recorded, failures.Failure)
+_SAVED = (recording.RegisterSaved, failures.Failure)
+
+ROUTES: dict[str, Route] = {
+    route.kind: route
+    for route in (
+        Route(reports.ReportBuild, BUILD_SMALL),
+        Route(reports.ReportRequest, REPORT_REQUESTS, (failures.Failure,)),
+        Route(aggregations.AggregateQuery, QUESTIONS, (failures.Failure,)),
+        Route(recording.RegisterCreate, RECORDS, _SAVED),
+        Route(recording.RegisterUpdate, RECORDS, _SAVED),
+        Route(recording.RecordItems, RECORDS, _RECORDED),
+        Route(recording.VoidItem, RECORDS, _RECORDED),
+        Route(recording.RecordCustomers, RECORDS, _RECORDED),
+        Route(recording.RecordTransactions, RECORDS, _RECORDED),
+        Route(recording.RecordSubscriptions, RECORDS, _RECORDED),
+    )
+}
+
+# Events go to the topic exchange `EVENTS_EXCHANGE` with their kind as routing key.
+EVENTS: dict[str, type[Message]] = {
+    event.KIND: event
+    for event in (reports.ReportReady, reports.ReportFailed, recording.ItemsRecorded)
+}
+
+
+def build_queue(*, large: bool) -> Queue:
+    """Large reports have a queue of their own, so that a short one never waits behind them."""
+    return BUILD_LARGE if large else BUILD_SMALL

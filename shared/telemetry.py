@@ -1,0 +1,74 @@
+"""Logs and metrics: how every process tells what happens.
+
+Logs are structlog events, one line an outcome, ids bound once at the edge. JSON on a pipe,
+coloured lines on a terminal. Secrets are redacted here, in one place, whatever logs them.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+from shared.settings import TelemetrySettings
+
+_REDACTIONS = (
+    (re.compile(r"(\w+://[^:/@\s]*:)[^@/\s]+@"), r"\1***@"),
+    (re.compile(r"(?i)(bearer\s+)\S+"), r"\1***"),
+    (re.compile(r"\btp_[A-Za-z0-9_-]{8,}"), "tp_***"),
+    (re.compile(r"(?i)(X-Amz-(?:Signature|Credential)=)[^&\s\"]+"), r"\1***"),
+)
+
+
+def redact(text: str) -> str:
+    """The text without passwords in URLs, bearer tokens and link signatures."""
+    for pattern, replacement in _REDACTIONS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _redact_event(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = redact(value)
+    return event
+
+
+def configure_logging(settings: TelemetrySettings, *, service: str) -> None:
+    """Route structlog and the standard library's logging to stderr in one format."""
+    console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _redact_event,
+    ]
+    renderer: structlog.types.Processor = (
+        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("aiormq").setLevel(logging.ERROR)
+    structlog.contextvars.bind_contextvars(service=service)
