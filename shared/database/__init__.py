@@ -1,0 +1,1 @@
+"""PostgreSQL: pool, migrations, named queries, and the SQL that more than one service needs."""
