@@ -64,6 +64,7 @@ class Report:
     status: str
     stage: str
     attempt: int
+    released: int
     next_attempt_at: datetime
     rows_written: int
     rows_estimated: int | None

@@ -92,7 +92,7 @@ RETURNING *;
 -- A worker that is shutting down gives back what it has not finished: no attempt is used up.
 UPDATE reports
    SET status = 'queued', stage = 'waiting', worker = NULL, lease_until = NULL,
-       next_attempt_at = now(), dispatched_at = NULL, attempt = attempt
+       next_attempt_at = now(), dispatched_at = NULL, released = released + 1
  WHERE store_id = $1 AND report_id = $2 AND attempt = $3 AND status = 'building'
 RETURNING *;
 
@@ -114,7 +114,7 @@ UPDATE reports
    SET status = 'queued', stage = 'retrying', worker = NULL, lease_until = NULL,
        next_attempt_at = now() + make_interval(secs => random() * $2), dispatched_at = NULL,
        failure_code = 'worker_lost', failure_message = 'the worker that built it was lost'
- WHERE status = 'building' AND lease_until < now() AND attempt < $1
+ WHERE status = 'building' AND lease_until < now() AND attempt - released < $1
 RETURNING *;
 
 -- name: reap_exhausted
@@ -123,8 +123,8 @@ UPDATE reports
    SET status = 'error', stage = 'failed', worker = NULL, lease_until = NULL,
        failure_code = 'worker_lost', date_modified = now(),
        failure_message = format('each of %s attempts lost its worker or failed; ask for the '
-                                'report again, or for a shorter range', attempt)
- WHERE status = 'building' AND lease_until < now() AND attempt >= $1
+                                'report again, or for a shorter range', attempt - released)
+ WHERE status = 'building' AND lease_until < now() AND attempt - released >= $1
 RETURNING *;
 
 -- name: due_reports

@@ -232,6 +232,8 @@ CREATE TABLE reports (
                     CHECK (status IN ('queued', 'building', 'ready', 'error')),
     stage           text NOT NULL DEFAULT 'waiting',
     attempt         integer NOT NULL DEFAULT 0 CHECK (attempt >= 0),
+    -- Attempts that a stopping worker gave back: they do not count against the limit.
+    released        integer NOT NULL DEFAULT 0 CHECK (released BETWEEN 0 AND attempt),
     worker          text,
     lease_until     timestamptz,
     next_attempt_at timestamptz NOT NULL DEFAULT now(),
