@@ -1,0 +1,57 @@
+-- name: insert_store
+-- A tenant.
+INSERT INTO stores (name, timezone, currency, currency_digits) VALUES ($1, $2, $3, $4)
+RETURNING store_id, name, timezone, currency, currency_digits;
+
+-- name: find_store
+-- Its zone and its money, which everything of the store is shown in.
+SELECT store_id, name, timezone, currency, currency_digits FROM stores WHERE store_id = $1;
+
+-- name: list_stores
+-- For the operator.
+SELECT store_id, name, timezone, currency, currency_digits FROM stores ORDER BY store_id;
+
+-- name: insert_user
+-- A person, or the system that a service token belongs to.
+INSERT INTO users (email, name) VALUES ($1, $2) RETURNING user_id, email, name;
+
+-- name: find_user
+-- A user as seen by somebody who shares a store with it.
+SELECT u.user_id, u.email, u.name
+  FROM users u JOIN memberships m USING (user_id)
+ WHERE m.store_id = $1 AND u.user_id = $2;
+
+-- name: find_user_of_any_store
+-- A user as seen by a service token.
+SELECT user_id, email, name FROM users WHERE user_id = $1;
+
+-- name: insert_membership
+-- Being a member twice is being a member.
+INSERT INTO memberships (store_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING;
+
+-- name: delete_membership
+-- Takes the user's tokens of this store along.
+DELETE FROM memberships WHERE store_id = $1 AND user_id = $2 RETURNING user_id;
+
+-- name: insert_token
+-- Only the digest is kept; the prefix is for people to tell tokens apart.
+INSERT INTO tokens (user_id, store_id, is_service, digest, prefix, name, scopes, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+RETURNING token_id;
+
+-- name: find_token
+-- By digest, whatever its state: the code decides, and answers all refusals alike.
+SELECT t.token_id, t.user_id, t.store_id, t.is_service, t.digest, t.scopes,
+       t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now()) AS is_valid
+  FROM tokens t
+ WHERE t.digest = $1;
+
+-- name: revoke_token
+-- From the next request on it is refused.
+UPDATE tokens SET revoked_at = coalesce(revoked_at, now()) WHERE token_id = $1 RETURNING token_id;
+
+-- name: list_tokens
+-- For the operator; there is nothing secret in it.
+SELECT token_id, user_id, store_id, is_service, prefix, name, scopes, expires_at, revoked_at,
+       created_at
+  FROM tokens ORDER BY token_id;
