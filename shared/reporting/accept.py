@@ -1,0 +1,119 @@
+"""Accept a report: its row, its idempotency row and its promise to the build queue, at once.
+
+From the commit on the report cannot be lost, with the broker down or up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import asyncpg
+import orjson
+
+from shared.contracts.reports import ReportBuild, ReportName
+from shared.contracts.routes import build_queue
+from shared.database import outbox, reports
+from shared.database.pool import Connection, Database
+from shared.database.queries import load_queries
+from shared.database.reports import NewReport, Report
+from shared.errors import ConflictError, InvalidArgumentError
+
+_SQL = load_queries(__file__)
+CREATED = 201
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """A caller's key, and the SHA-256 of what was sent with it."""
+
+    key: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to give. `replayed` when the same request had been answered before."""
+
+    report_id: int
+    status: int
+    body: bytes
+    replayed: bool
+
+
+async def accept_report(
+    database: Database,
+    new: NewReport,
+    render: Callable[[Report], bytes],
+    *,
+    large_rows: int,
+    idempotency: Idempotency | None = None,
+) -> Accepted:
+    """Write the report down and promise its build. `render` makes the body of the answer.
+
+    Raises `InvalidArgumentError` when the key came with another request before, `ConflictError`
+    while the first request with it is still running.
+    """
+    async with database.transaction() as connection:
+        if idempotency is not None:
+            before = await _remember(connection, new, idempotency)
+            if before is not None:
+                return _replay(before, idempotency)
+        estimate = await estimate_rows(connection, new)
+        is_large = estimate > large_rows
+        report = await reports.insert_report(
+            connection, new, is_large=is_large, rows_estimated=estimate
+        )
+        body = render(report)
+        if idempotency is not None:
+            await reports.complete_key(
+                connection,
+                new.store_id,
+                new.user_id,
+                idempotency.key,
+                report_id=report.report_id,
+                status=CREATED,
+                body=body,
+            )
+        await outbox.enqueue_command(
+            connection,
+            new.store_id,
+            ReportBuild(
+                store_id=new.store_id, report_id=report.report_id, traceparent=new.traceparent
+            ),
+            queue=build_queue(large=is_large),
+        )
+    return Accepted(report.report_id, CREATED, body, replayed=False)
+
+
+async def _remember(
+    connection: Connection, new: NewReport, idempotency: Idempotency
+) -> reports.RememberedAnswer | None:
+    await connection.execute(_SQL["limit_lock_wait"])
+    try:
+        return await reports.remember_key(
+            connection, new.store_id, new.user_id, idempotency.key, idempotency.fingerprint
+        )
+    except asyncpg.LockNotAvailableError:
+        raise _still_running() from None
+
+
+def _still_running() -> ConflictError:
+    return ConflictError(
+        "the first request with this Idempotency-Key is still running", retry_after_seconds=1
+    )
+
+
+def _replay(before: reports.RememberedAnswer, idempotency: Idempotency) -> Accepted:
+    if before.fingerprint != idempotency.fingerprint:
+        raise InvalidArgumentError("Idempotency-Key was used before with another request")
+    if before.status is None or before.body is None:
+        raise _still_running()
+    return Accepted(before.report_id, before.status, before.body, replayed=True)
+
+
+async def estimate_rows(connection: Connection, new: NewReport) -> int:
+    """About how many rows will be read: what the planner thinks, which costs no reading."""
+    query = "plan_lines" if new.name is ReportName.COMPLETE else "plan_customers"
+    plan = await connection.fetchval(_SQL[query], new.store_id, new.range_start, new.range_end)
+    return int(orjson.loads(plan)[0]["Plan"]["Plan Rows"])
