@@ -1,0 +1,156 @@
+"""Taking messages from one queue and giving them to handlers.
+
+Comes in: deliveries. Goes out: whatever the handler does, then its reply, then the acknowledgement,
+in this order. Handlers run in tasks of our own: a lost connection does not cancel work in hand; it
+only means that the message is delivered again, and that this acknowledgement is not sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from aiormq import Channel
+from aiormq.abc import DeliveredMessage
+from pamqp.commands import Basic
+
+from shared.contracts.message import Message
+from shared.contracts.routes import Queue
+from shared.errors import UnavailableError
+from shared.messaging.cancellation import stray_cancellation_is
+from shared.messaging.connection import Broker
+from shared.messaging.declaration import declare_queue
+from shared.messaging.delivery import Handler, Receipt
+from shared.messaging.handling import Handling
+from shared.messaging.kept_channel import KeptChannel
+from shared.messaging.metrics import HANDLING_SECONDS, IN_HAND
+from shared.messaging.topology import work_queue
+
+CANCEL_SECONDS = 5.0
+
+
+class Consumer:
+    """`start()` registers and keeps registered; `stop()` ends gracefully.
+
+    `concurrency` bounds the handlers that run at once (None: as many as the queue's prefetch).
+    When that many have acknowledged early, so that prefetch no longer holds the broker back, the
+    consumer is taken off the queue until one is done: what we cannot start, another worker can.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        queue: Queue,
+        handlers: Mapping[type[Message], Handler],
+        *,
+        concurrency: int | None = None,
+    ) -> None:
+        self.queue = queue
+        self._broker = broker
+        self._handling = Handling(broker, queue, handlers, before_early_ack=self._adjust)
+        self._concurrency = concurrency or queue.prefetch
+        self._slots = asyncio.Semaphore(self._concurrency)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: set[asyncio.Task[Any] | None] = set()
+        self._seconds = HANDLING_SECONDS.labels(queue.name)
+        IN_HAND.labels(queue.name).set_function(lambda: len(self._tasks))
+        self._kept: KeptChannel | None = None
+        self._channel: Channel | None = None
+        self._tag: str | None = None
+        self._registration = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Register; waits for it up to the settings' connect_seconds, then goes on trying in the
+        background (`Broker.problems` tells)."""
+        self._kept = self._broker.keep_channel(
+            f"consumer of {self.queue.name}", prepare=self._prepare
+        )
+        self._kept.on_lost.add(self._forget)
+        await self._kept.wait_open_for(self._broker.settings.connect_seconds)
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Take no more, finish what is in hand within the deadline, give the rest back."""
+        self._handling.stop()
+        await self._adjust()
+        for waiting in self._waiting:
+            if waiting is not None:
+                waiting.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=drain_seconds)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CANCEL_SECONDS)
+        if self._kept is not None:
+            await self._broker.drop_channel(self._kept)
+
+    async def _prepare(self, channel: Channel) -> None:
+        # Another channel declares: a refusal costs it.
+        problem = await declare_queue(channel.connection, work_queue(self.queue))
+        if problem:
+            raise UnavailableError(problem)
+        await channel.basic_qos(prefetch_count=self.queue.prefetch)
+        channel.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
+        self._channel, self._tag = channel, None
+        await self._adjust()
+
+    def _forget(self) -> None:
+        self._channel, self._tag = None, None
+
+    def _cancelled_by_broker(self, _frame: Basic.Cancel) -> None:
+        if self._kept is not None:
+            self._kept.renew("the broker cancelled the consumer: its queue was deleted, or failed")
+
+    async def _adjust(self) -> None:
+        """Be registered exactly when there is room for more."""
+        async with self._registration:
+            channel = self._channel
+            full = self._handling.acknowledged_early >= self._concurrency
+            wanted = not full and not self._handling.is_stopping
+            if channel is None or channel.is_closed or wanted == (self._tag is not None):
+                return
+            try:
+                with stray_cancellation_is("the connection was lost"):
+                    async with asyncio.timeout(CANCEL_SECONDS):
+                        if wanted:
+                            await self._register(channel)
+                        else:
+                            await self._unregister(channel)
+            except Exception as error:  # noqa: BLE001 - a fresh channel is the cure for all of them
+                if self._kept is not None:
+                    self._kept.renew(f"registering at {self.queue.name} failed: {error!r}")
+
+    async def _register(self, channel: Channel) -> None:
+        tag = f"{self._broker.name}.{uuid4().hex}"
+        await channel.basic_consume(self.queue.name, self._deliver, consumer_tag=tag)
+        self._tag = tag
+
+    async def _unregister(self, channel: Channel) -> None:
+        if self._tag is not None:
+            tag, self._tag = self._tag, None
+            await channel.basic_cancel(tag)
+
+    async def _deliver(self, message: DeliveredMessage) -> None:
+        task = asyncio.create_task(self._work(message), name=f"message of {self.queue.name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, message: DeliveredMessage) -> None:
+        receipt = Receipt(message)
+        task = asyncio.current_task()
+        began = time.monotonic()
+        try:
+            self._waiting.add(task)
+            async with self._slots:
+                self._waiting.discard(task)
+                if not self._handling.is_stopping:
+                    await self._handling.handle(message, receipt)
+        finally:
+            self._waiting.discard(task)
+            # Whatever was neither finished nor put away goes back; what is settled stays settled.
+            await receipt.give_back()
+            self._seconds.observe(time.monotonic() - began)
+        await self._adjust()

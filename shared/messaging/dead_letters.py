@@ -1,0 +1,66 @@
+"""Putting a message away for a person, with its reason.
+
+In: a delivery and the error. Out: a copy in the dead-letter exchange: body, properties and headers
+as they came, and ours that say why. It is confirmed before the original is acknowledged, so it may
+be there twice but never not at all, which the broker's own dead-lettering does not promise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from copy import copy
+from datetime import UTC, datetime
+
+from aiormq.abc import DeliveredMessage
+
+from shared.contracts.routes import DEAD, Queue
+from shared.errors import TallyportError
+from shared.messaging.envelope import PERSISTENT
+from shared.messaging.publisher import Publisher
+from shared.telemetry import redact
+
+REASON_CHARS_MAX = 1_000
+
+REASON_CODE = "tallyport-reason-code"
+REASON = "tallyport-reason"
+QUEUE = "tallyport-queue"
+DIED_AT = "tallyport-died-at"
+KIND = "tallyport-kind"
+COUNT = "x-delivery-count"
+
+
+class DeadLetters:
+    """Publishes one at a time: their ids are the producers', and two that are equal could not be
+    told apart in flight."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._one_at_a_time = asyncio.Lock()
+
+    async def put(
+        self, message: DeliveredMessage, error: TallyportError, *, queue: Queue, kind: str
+    ) -> None:
+        """Raises UnavailableError; the original must then stay unacknowledged."""
+        properties = copy(message.header.properties)
+        properties.delivery_mode = PERSISTENT
+        # A question's time to live would empty the dead-letter queue.
+        properties.expiration = None
+        # The broker compares it with the connection's user; it was the producer's.
+        properties.user_id = None
+        properties.headers = {
+            # The broker's count would make a redriven copy look like one that never finishes.
+            **{name: value for name, value in (properties.headers or {}).items() if name != COUNT},
+            REASON_CODE: error.code.value,
+            REASON: redact(error.message)[:REASON_CHARS_MAX],
+            QUEUE: queue.name,
+            DIED_AT: datetime.now(UTC).isoformat(),
+            KIND: kind,
+        }
+        async with self._one_at_a_time:
+            await self._publisher.send(
+                exchange=DEAD,
+                routing_key=queue.name,
+                body=message.body,
+                properties=properties,
+                mandatory=True,
+            )

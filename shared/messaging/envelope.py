@@ -1,0 +1,58 @@
+"""AMQP properties: written for what we send, read from what anybody sends.
+
+In: a message. Out: `Basic.Properties` with kind, id, time and trace, so that a broker's tools, and
+consumers in other languages, can see what a body is without parsing it.
+"""
+
+from __future__ import annotations
+
+from aiormq.abc import DeliveredMessage
+from pamqp.commands import Basic
+
+from shared.contracts.message import Message
+from shared.contracts.routes import CONTENT_TYPE
+
+PERSISTENT = 2
+TRANSIENT = 1
+TRACEPARENT = "traceparent"
+
+
+def properties_of(
+    message: Message,
+    *,
+    sender: str,
+    persistent: bool = True,
+    headers: dict[str, str] | None = None,
+    reply_to: str | None = None,
+    correlation_id: str | None = None,
+    expiration_seconds: float | None = None,
+) -> Basic.Properties:
+    """The properties of a message that is about to be sent."""
+    all_headers = {**(headers or {})}
+    if message.traceparent:
+        all_headers[TRACEPARENT] = message.traceparent
+    return Basic.Properties(
+        content_type=CONTENT_TYPE,
+        headers={**all_headers},
+        delivery_mode=PERSISTENT if persistent else TRANSIENT,
+        message_id=str(message.message_id),
+        timestamp=message.sent_at,
+        message_type=message.kind,
+        app_id=sender,
+        reply_to=reply_to,
+        correlation_id=correlation_id,
+        expiration=None if expiration_seconds is None else milliseconds(expiration_seconds),
+    )
+
+
+def milliseconds(seconds: float) -> str:
+    """As AMQP wants an expiration: whole milliseconds as text, at least one."""
+    return str(max(1, round(seconds * 1_000)))
+
+
+def header_text(message: DeliveredMessage, name: str) -> str | None:
+    """A header of a delivery when it is there and is text."""
+    value = (message.header.properties.headers or {}).get(name)
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    return value if isinstance(value, str) else None

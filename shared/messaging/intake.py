@@ -1,0 +1,62 @@
+"""From an AMQP delivery, which anybody may have sent, to a message that a handler can trust.
+
+In: the delivery and what the queue takes. Out: the message, or an error of our tree that says what
+is wrong with it. Nothing here trusts a header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiormq.abc import DeliveredMessage
+
+from shared.contracts.message import Message
+from shared.contracts.routes import CONTENT_TYPE, Queue
+from shared.errors import InternalError, InvalidArgumentError, MalformedError, TooLargeError
+from shared.messaging.codec import parse, validate
+
+KIND_CHARS_MAX = 100
+# A message that was delivered so often without an end takes its worker down, or is charged for
+# neighbours that do. Below the policy's limit, and below RabbitMQ 4's own (20, then it is dropped).
+DELIVERIES_MAX = 15
+
+
+def read(message: DeliveredMessage, queue: Queue, accepted: Mapping[str, type[Message]]) -> Message:
+    """The message in a delivery. Raises TooLargeError, MalformedError, InvalidArgumentError, and
+    InternalError when it has been delivered too often."""
+    if _deliveries(message) >= DELIVERIES_MAX:
+        raise InternalError(f"delivered {DELIVERIES_MAX} times and never finished")
+    if len(message.body) > queue.body_bytes_max:
+        raise TooLargeError(
+            f"the body has {len(message.body)} bytes; {queue.name} takes {queue.body_bytes_max}"
+        )
+    properties = message.header.properties
+    # Many producers set no content type; one that is set is meant.
+    if properties.content_type and not _is_json(properties.content_type):
+        raise MalformedError(
+            f"the content type is {properties.content_type[:KIND_CHARS_MAX]}, not {CONTENT_TYPE}"
+        )
+    if properties.content_encoding and properties.content_encoding.lower() not in (
+        "utf-8",
+        "identity",
+    ):
+        raise MalformedError("the content encoding is not supported: send plain UTF-8")
+    value = parse(message.body)
+    kind = properties.message_type or (value.get("kind") if isinstance(value, dict) else None)
+    message_class = accepted.get(kind) if isinstance(kind, str) else None
+    if message_class is None:
+        shown = kind[:KIND_CHARS_MAX] if isinstance(kind, str) else "missing"
+        raise InvalidArgumentError(
+            f"kind {shown}: {queue.name} takes {', '.join(sorted(accepted))}"
+        )
+    return validate(value, message_class)
+
+
+def _is_json(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == CONTENT_TYPE
+
+
+def _deliveries(message: DeliveredMessage) -> int:
+    """How often a quorum queue has delivered it before."""
+    count = (message.header.properties.headers or {}).get("x-delivery-count", 0)
+    return count if isinstance(count, int) else 0

@@ -1,0 +1,28 @@
+"""What messaging counts, for `/metrics`. Labels come from closed sets (queues, kinds, outcomes)."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+HANDLED = Counter(
+    "tallyport_messages_handled_total", "Messages taken from a queue.", ("queue", "kind", "outcome")
+)
+HANDLING_SECONDS = Histogram(
+    "tallyport_message_handling_seconds",
+    "From delivery to settlement, waiting for a free slot included.",
+    ("queue",),
+    buckets=SECONDS_BUCKETS,
+)
+IN_HAND = Gauge("tallyport_messages_in_hand", "Messages delivered and not finished.", ("queue",))
+PUBLISHED = Counter(
+    "tallyport_messages_published_total", "Publications with confirms.", ("outcome",)
+)
+RPC_SECONDS = Histogram(
+    "tallyport_rpc_seconds",
+    "From a question to its answer, as the asker sees it.",
+    ("kind", "outcome"),
+    buckets=SECONDS_BUCKETS,
+)
+CONNECTED = Gauge("tallyport_broker_connected", "1 while the connection is up.", ("connection",))

@@ -1,0 +1,195 @@
+"""Asking another service over the broker, and waiting for the answer until a deadline.
+
+Comes in: a command whose route names replies. Goes out: the answer's bytes, or the error: the one
+that travelled as `Failure`, UnavailableError as soon as it is known that no answer can come, or
+DeadlineExceededError.
+
+Answers come on an exclusive queue of this process that is new after every reconnect, so that an
+answer to an earlier life cannot be taken for one of this. Two ways, by the type of the route's
+queue: questions (classic) are transient, without confirm, and expire with their deadline; records
+(quorum) are persistent and confirmed, and do not expire: they may be done after their asker gave
+up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import uuid4
+
+from aiormq import Channel
+from aiormq.abc import DeliveredMessage
+from aiormq.exceptions import PublishError
+from pamqp.commands import Basic
+
+from shared.contracts.failures import Failure
+from shared.contracts.message import Message
+from shared.contracts.routes import ROUTES, Queue, QueueType
+from shared.errors import (
+    DeadlineExceededError,
+    InternalError,
+    TallyportError,
+    UnavailableError,
+    from_failure,
+)
+from shared.messaging.codec import decode
+from shared.messaging.connection import Broker
+from shared.messaging.delivery import Answer
+from shared.messaging.kept_channel import KeptChannel
+from shared.messaging.metrics import RPC_SECONDS
+from shared.messaging.presence import Presence
+from shared.messaging.publisher import Publisher
+from shared.messaging.questions import Questions
+from shared.messaging.topology import REPLY_QUEUE_PREFIX
+
+R = TypeVar("R", bound=Message)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """A call that waits for its answer."""
+
+    queue: Queue
+    answer: asyncio.Future[Answer]
+
+    def fail(self, error: TallyportError) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+class RpcClient:
+    """`await start()`, then any number of calls at once; `await stop()` at the end."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._publisher = Publisher(broker)
+        self._questions = Questions(broker)
+        self._presence = Presence(broker, is_awaited=self._is_awaited, fail=self._fail)
+        self._kept: KeptChannel | None = None
+        self._reply_to: str | None = None
+        self._waiting: dict[str, _Waiting] = {}
+
+    async def start(self) -> None:
+        """Get a queue for answers; waits for it up to connect_seconds, then goes on trying."""
+        self._broker.unconfirmed.on_lost.add(self._questions_lost)
+        self._kept = self._broker.keep_channel("answers", prepare=self._prepare)
+        self._kept.on_lost.add(self._lost)
+        await self._kept.wait_open_for(self._broker.settings.connect_seconds)
+
+    async def stop(self) -> None:
+        """Calls that are still waiting end with UnavailableError."""
+        await self._presence.stop()
+        self._broker.unconfirmed.on_lost.discard(self._questions_lost)
+        if self._kept is not None:
+            await self._broker.drop_channel(self._kept)
+
+    async def ask(self, message: Message, reply_class: type[R], *, deadline_seconds: float) -> R:
+        """Like `call`, for an answer that is a message."""
+        answer = await self.call(message, deadline_seconds=deadline_seconds)
+        return decode(answer.body, reply_class)
+
+    async def call(self, message: Message, *, deadline_seconds: float) -> Answer:
+        """The answer. Raises the TallyportError that came instead, UnavailableError when none can
+        come, DeadlineExceededError after `deadline_seconds`."""
+        began = time.monotonic()
+        outcome = "cancelled"
+        try:
+            answer = await self._call(message, deadline_seconds)
+            outcome = "answered"
+        except TallyportError as error:
+            outcome = error.code.value
+            raise
+        finally:
+            RPC_SECONDS.labels(message.kind, outcome).observe(time.monotonic() - began)
+        return answer
+
+    async def _call(self, message: Message, deadline_seconds: float) -> Answer:
+        queue = ROUTES[message.kind].queue
+        if self._kept is None or self._reply_to is None:
+            problems = self._broker.problems()
+            raise UnavailableError(problems[0] if problems else "the RPC client is not started")
+        number = str(next(self._broker.numbers))
+        waiting = _Waiting(queue, asyncio.get_running_loop().create_future())
+        self._waiting[number] = waiting
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                if queue.type is QueueType.CLASSIC:
+                    self._presence.expect(queue)
+                    await self._questions.send(
+                        message,
+                        queue,
+                        reply_to=self._reply_to,
+                        number=number,
+                        deadline_seconds=deadline_seconds,
+                        answer=waiting.answer,
+                    )
+                else:
+                    await self._publisher.publish(
+                        message, reply_to=self._reply_to, correlation_id=number
+                    )
+                answer = await waiting.answer
+        except PublishError:
+            raise UnavailableError(f"the queue {queue.name} does not exist") from None
+        except TimeoutError:
+            raise DeadlineExceededError(f"no answer within {deadline_seconds:g} s") from None
+        finally:
+            del self._waiting[number]
+        if answer.kind == Failure.KIND:
+            raise _error_in(answer)
+        return answer
+
+    async def _prepare(self, channel: Channel) -> None:
+        name = f"{REPLY_QUEUE_PREFIX}{self._broker.name}.{uuid4().hex}"
+        await channel.queue_declare(name, exclusive=True, arguments={"x-queue-type": "classic"})
+        channel.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
+        await channel.basic_consume(name, self._answered, no_ack=True)
+        self._reply_to = name
+
+    def _cancelled_by_broker(self, _frame: Basic.Cancel) -> None:
+        if self._kept is not None:
+            self._kept.renew("the broker deleted the queue for answers")
+
+    def _lost(self) -> None:
+        self._reply_to = None
+        self._fail(None, UnavailableError("the connection to the broker was lost, the answer too"))
+
+    def _questions_lost(self) -> None:
+        """What was written to a connection that broke may never have arrived."""
+        error = UnavailableError("the connection to the broker was lost, perhaps the question too")
+        for queue in {waiting.queue for waiting in self._waiting.values()}:
+            if queue.type is QueueType.CLASSIC:
+                self._fail(queue, error)
+
+    def _is_awaited(self, queue: Queue) -> bool:
+        return any(waiting.queue is queue for waiting in self._waiting.values())
+
+    def _fail(self, queue: Queue | None, error: TallyportError) -> None:
+        """End the calls that wait for an answer from this queue, or from any."""
+        for waiting in self._waiting.values():
+            if queue is None or waiting.queue is queue:
+                waiting.fail(error)
+
+    async def _answered(self, message: DeliveredMessage) -> None:
+        properties = message.header.properties
+        waiting = self._waiting.get(properties.correlation_id or "")
+        # No longer waited for, or a stranger's: either way nobody's.
+        if waiting is None or waiting.answer.done():
+            return
+        waiting.answer.set_result(
+            Answer(
+                message.body,
+                properties.content_type or "",
+                {name: str(value) for name, value in (properties.headers or {}).items()},
+                properties.message_type,
+            )
+        )
+
+
+def _error_in(answer: Answer) -> TallyportError:
+    try:
+        return from_failure(decode(answer.body, Failure))
+    except TallyportError:
+        # A code of newer code than ours.
+        return InternalError("the other side failed, in a way that this side does not know")
