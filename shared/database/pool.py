@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import asyncpg
 import orjson
@@ -20,7 +20,8 @@ from asyncpg.pool import PoolConnectionProxy
 from shared.errors import UnavailableError
 from shared.settings import DatabaseSettings
 
-Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+# In quotes: the driver's classes are generic in its type stubs only.
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Isolation = Literal["read_committed", "repeatable_read"]
 
 _log = structlog.get_logger(__name__)
@@ -35,6 +36,13 @@ CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+)
+
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    ConnectionError,
 )
 
 
@@ -102,10 +110,17 @@ class Database:
             raise UnavailableError("the database does not answer", retry_after_seconds=2) from error
         try:
             yield connection
-        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+        except _LOST as error:
             raise UnavailableError("the database went away", retry_after_seconds=2) from error
-        except (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError) as error:
-            raise UnavailableError("the database is restarting", retry_after_seconds=2) from error
+        except asyncpg.InternalClientError as error:
+            # The farewell of a killed backend, read in between two statements, puts the driver
+            # out of step: the connection is of no use any more.
+            connection.terminate()
+            raise UnavailableError("the database went away", retry_after_seconds=2) from error
+        except asyncpg.InterfaceError as error:
+            if not connection.is_closed():
+                raise  # a mistake of ours
+            raise UnavailableError("the database went away", retry_after_seconds=2) from error
         finally:
             await self._release(connection)
 
