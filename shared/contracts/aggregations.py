@@ -52,7 +52,8 @@ class AggregateQuery(Message):
     """Ask for `measure` ("item_count", "item_sum", "item_average") over a register's items.
 
     `store_id` is the only store whose registers the asker may see. After `deadline` nobody
-    waits for the answer any more, and none is computed.
+    waits for the answer any more, and none is computed. `if_none_match` is the header's value:
+    an answer that the caller has already is not computed either.
     """
 
     kind: Literal["aggregate.query.v1"] = "aggregate.query.v1"
@@ -61,3 +62,4 @@ class AggregateQuery(Message):
     arguments: AggregateArguments
     deadline: AwareDatetime
     representation: Literal["json", "csv"] = "json"
+    if_none_match: str | None = Field(default=None, max_length=8_192)

@@ -1,0 +1,44 @@
+"""The composition root: what the aggregator is made of, and the order in which it starts and stops.
+
+Comes in: settings, and `stop`, set when the process is to end. Goes out: nothing; it serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.aggregator.aggregate import Aggregator
+from services.aggregator.handlers import Handlers
+from services.aggregator.settings import AggregatorServiceSettings
+from shared.contracts.aggregations import AggregateQuery
+from shared.contracts.routes import QUESTIONS
+from shared.database.pool import Database
+from shared.messaging.connection import Broker
+from shared.messaging.consumer import Consumer
+from shared.operations import operations_server
+
+NAME = "aggregator"
+# Of the time to drain: the rest is for closing connections.
+DRAIN_SHARE = 0.8
+
+
+async def serve(settings: AggregatorServiceSettings, stop: asyncio.Event) -> None:
+    """Answer questions until `stop`, then finish those in hand."""
+    own = settings.aggregator
+    async with (
+        # One for each question that runs at once, and one for the readiness check.
+        Database.open(settings.database, name=NAME, pool_max=own.questions_max + 1) as database,
+        Broker.open(settings.broker, NAME) as broker,
+    ):
+        handlers = Handlers(Aggregator(database, own))
+        consumer = Consumer(broker, QUESTIONS, {AggregateQuery: handlers.answer_query})
+
+        async def broker_problem() -> str | None:
+            return "; ".join(broker.problems()) or None
+
+        checks = {"database": database.problem, "broker": broker_problem}
+        async with operations_server(settings.operations, checks) as readiness:
+            await consumer.start()
+            await stop.wait()
+            readiness.start_draining()
+            await consumer.stop(settings.operations.drain_seconds * DRAIN_SHARE)

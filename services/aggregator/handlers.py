@@ -1,0 +1,69 @@
+"""The edge: `aggregate.query.v1` in, an `Answer` out.
+
+Headers that every answer bears, for the gateway to pass on to its caller:
+
+    ETag            strong; see `entity_tag`
+    Tallyport-Plan  where the totals came from: `raw`
+    Server-Timing   `db;dur=12.3`, milliseconds
+
+and one that is for the gateway alone: `Tallyport-Status: 304` on an answer without a body, when
+the question's `if_none_match` names the ETag. Refusals are raised; the consumer makes replies of
+them.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from services.aggregator.aggregate import Aggregator, Outcome
+from services.aggregator.metrics import KNOWN, REFUSED, SECONDS
+from shared.contracts.aggregations import AggregateQuery
+from shared.errors import TallyportError
+from shared.messaging.delivery import Answer, Delivery
+
+STATUS_HEADER = "Tallyport-Status"
+NOT_MODIFIED = "304"
+
+_log = structlog.get_logger(__name__)
+
+
+class Handlers:
+    """What the consumer calls."""
+
+    def __init__(self, aggregator: Aggregator) -> None:
+        self._aggregator = aggregator
+
+    async def answer_query(self, query: AggregateQuery, delivery: Delivery) -> Answer | None:
+        """The answer to one question. None is computed when there is nobody to send it to."""
+        if delivery.reply_to is None:
+            _log.warning("aggregate.unasked", store_id=query.store_id, measure=query.measure)
+            return None
+        log = _log.bind(store_id=query.store_id, measure=query.measure)
+        try:
+            outcome = await self._aggregator.answer(query)
+        except TallyportError as error:
+            REFUSED.labels(error.code.value).inc()
+            log.info("aggregate.refused", code=error.code.value, reason=error.message)
+            raise
+        plan = outcome.plan.name if outcome.plan else KNOWN
+        SECONDS.labels(plan).observe(outcome.seconds)
+        log.info(
+            "aggregate.answered",
+            plan=plan,
+            database_ms=round(outcome.seconds * 1_000, 1),
+            bytes=len(outcome.body or b""),
+        )
+        return answer_of(outcome)
+
+
+def answer_of(outcome: Outcome) -> Answer:
+    """The outcome as it travels."""
+    headers = {
+        "ETag": outcome.etag,
+        "Server-Timing": f"db;dur={outcome.seconds * 1_000:.1f}",
+    }
+    if outcome.plan is not None:
+        headers["Tallyport-Plan"] = outcome.plan.name
+    if outcome.body is None:
+        headers[STATUS_HEADER] = NOT_MODIFIED
+    return Answer(outcome.body or b"", outcome.content_type, headers)
