@@ -1,0 +1,53 @@
+"""The minio clients: one that talks to the store, one that only signs links.
+
+In: settings. Out: clients whose every wait is bounded. Without its own pool the client would wait
+six times 300 seconds for a silent server (facts.md).
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import urllib3
+from minio import Minio
+
+from shared.settings import ObjectStoreSettings
+
+RETRIES = 2
+_BUSY = (500, 502, 503, 504)
+
+
+def http_pool(settings: ObjectStoreSettings, *, connections_max: int) -> urllib3.PoolManager:
+    """Connections to the store. A refusal to be busy, and a lost connection, are asked twice more
+    (never a POST: urllib3 repeats idempotent methods only)."""
+    return urllib3.PoolManager(
+        maxsize=connections_max,
+        timeout=urllib3.Timeout(connect=settings.connect_seconds, read=settings.read_seconds),
+        retries=urllib3.Retry(total=RETRIES, backoff_factor=0.2, status_forcelist=_BUSY),
+        cert_reqs="CERT_REQUIRED",
+    )
+
+
+def talking_client(settings: ObjectStoreSettings, pool: urllib3.PoolManager) -> Minio:
+    """For requests."""
+    return _client(settings.url, settings, pool)
+
+
+def signing_client(settings: ObjectStoreSettings, pool: urllib3.PoolManager) -> Minio:
+    """For links: on the address that callers see, because the host is part of the signature. It
+    knows its region, and so makes no request."""
+    return _client(settings.public_url or settings.url, settings, pool)
+
+
+def _client(url: str, settings: ObjectStoreSettings, pool: urllib3.PoolManager) -> Minio:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
+        raise ValueError("the object store's URL is http(s)://host[:port], without a path")
+    return Minio(
+        endpoint=parts.netloc,
+        access_key=settings.access_key,
+        secret_key=settings.secret_key.get_secret_value(),
+        secure=parts.scheme == "https",
+        region=settings.region,
+        http_client=pool,
+    )
