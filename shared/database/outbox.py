@@ -6,7 +6,7 @@ Comes in: a message, inside the transaction that makes it true. Goes out: a row,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -66,15 +66,19 @@ async def _enqueue(
         exchange,
         routing_key,
         mandatory,
-        {},
+        {"traceparent": message.traceparent} if message.traceparent else {},
         message.model_dump_json().encode(),
     )
     await connection.execute(_SQL["wake"])
 
 
-async def take(connection: Connection, *, limit: int) -> list[Promise]:
-    """Lock the oldest promises that no other relay works on. Call inside a transaction."""
-    return [Promise(**row) for row in await connection.fetch(_SQL["take"], limit)]
+async def take(
+    connection: Connection, *, limit: int, without: Collection[str] = ()
+) -> list[Promise]:
+    """Lock the oldest promises that no other relay works on, but for those to the routing keys
+    `without`. Call inside a transaction."""
+    rows = await connection.fetch(_SQL["take"], limit, [*without])
+    return [Promise(**row) for row in rows]
 
 
 async def remove(connection: Connection, promises: Sequence[Promise]) -> None:

@@ -9,8 +9,9 @@ SELECT pg_notify('tallyport_outbox', '');
 
 -- name: take
 -- The oldest promises that no other relay has in hand. They stay locked until they are published.
+-- Those that cannot be delivered now must not stand in the way of the ones behind them.
 SELECT store_id, outbox_id, message_id, kind, exchange, routing_key, mandatory, headers, body
-  FROM outbox ORDER BY outbox_id LIMIT $1
+  FROM outbox WHERE routing_key <> ALL ($2::text[]) ORDER BY outbox_id LIMIT $1
    FOR UPDATE SKIP LOCKED;
 
 -- name: remove
