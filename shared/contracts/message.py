@@ -78,6 +78,16 @@ def _number_is_not_boolean(value: object) -> object:
     return value
 
 
+def _digits_in_range(value: Decimal) -> Decimal:
+    """Written out in full: `1e30` has 31 digits, `1e-40` has 40, whatever the exponent saves."""
+    exponent = value.as_tuple().exponent
+    if isinstance(exponent, int):  # it always is: NaN and infinities were refused before
+        digits = len(value.as_tuple().digits)
+        if max(digits, -exponent, digits + exponent) > AMOUNT_DIGITS_MAX:
+            raise ValueError(f"must have at most {AMOUNT_DIGITS_MAX} digits, written out in full")
+    return value
+
+
 def _number_as_text(value: object) -> object:
     """JSON numbers become text (api.md, Registers): `5` is "5", `1.50` stays "1.50"."""
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
@@ -120,6 +130,7 @@ Label = Annotated[str, StringConstraints(min_length=1, max_length=63), *_storabl
 Amount = Annotated[
     Decimal,
     BeforeValidator(_number_is_not_boolean),
-    Field(max_digits=AMOUNT_DIGITS_MAX, allow_inf_nan=False),
+    Field(allow_inf_nan=False),
+    AfterValidator(_digits_in_range),
 ]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]

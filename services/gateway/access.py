@@ -1,0 +1,104 @@
+"""Who calls, for which store, and whether they may.
+
+Comes in: the `Authorization` header. Goes out: a `Caller` on the request. Missing, unknown,
+expired and revoked tokens get one and the same 401 (api.md, Who is calling).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from shared.database.registers import store_of_register
+
+from services.gateway import problems
+from services.gateway.dependencies import dependencies
+from shared.database import accounts
+from shared.database.accounts import Principal, Scope, Store
+from shared.errors import InvalidArgumentError
+
+STORE_HEADER = "Tallyport-Store"
+PRINCIPAL = "principal"
+_PUBLIC_ROOTS = frozenset({"", "healthz", "readyz", "metrics", "rels"})
+_UNAUTHENTICATED = "a valid bearer token is required"
+_ID_DIGITS_MAX = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose request this is, and for which store it is made."""
+
+    principal: Principal
+    store: Store
+
+
+@web.middleware
+async def require_token(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let nobody in without a valid token, but to the public paths."""
+    if request.path.strip("/").split("/")[0] in _PUBLIC_ROOTS:
+        return await handler(request)
+    principal = await _principal(request)
+    if principal is None:
+        return problems.respond(
+            request, 401, _UNAUTHENTICATED, headers={"WWW-Authenticate": "Bearer"}
+        )
+    structlog.contextvars.bind_contextvars(token_id=principal.token_id)
+    request[PRINCIPAL] = principal
+    return await handler(request)
+
+
+async def _principal(request: web.Request) -> Principal | None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        return None
+    async with dependencies(request).database.acquire() as connection:
+        return await accounts.authenticate(connection, token.strip())
+
+
+def demand(request: web.Request, scope: Scope) -> Principal:
+    """The principal, if its token has the scope; else 403, which says what is missing."""
+    principal: Principal = request[PRINCIPAL]
+    if scope not in principal.scopes:
+        raise web.HTTPForbidden(reason=f"the token lacks the scope {scope.value}")
+    return principal
+
+
+async def caller(request: web.Request, scope: Scope, *, register_id: object = None) -> Caller:
+    """The caller and the store of this request.
+
+    A user's token has its store. A service token names one with the header `Tallyport-Store`, or
+    is taken to mean the store of the register that it asks about.
+    """
+    principal = demand(request, scope)
+    async with dependencies(request).database.acquire() as connection:
+        store_id = principal.store_id
+        if store_id is None:
+            store_id = _named_store(request)
+        if store_id is None and isinstance(register_id, int) and register_id < 2**63:
+            store_id = await store_of_register(connection, register_id)
+        store = None if store_id is None else await accounts.find_store(connection, store_id)
+    if store is None:
+        raise InvalidArgumentError(
+            f"a service token says which store it acts for: {STORE_HEADER}: <store id>"
+        )
+    structlog.contextvars.bind_contextvars(store_id=store.store_id)
+    return Caller(principal, store)
+
+
+def _named_store(request: web.Request) -> int | None:
+    value = request.headers.get(STORE_HEADER)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) <= _ID_DIGITS_MAX):
+        raise InvalidArgumentError(f"{STORE_HEADER} must be a store's id")
+    return int(value)
+
+
+def path_id(request: web.Request, name: str = "id") -> int:
+    """An id of the path. One that is too long for any row is as good as unknown: 404."""
+    digits = request.match_info[name]
+    if len(digits) > _ID_DIGITS_MAX:
+        raise web.HTTPNotFound
+    return int(digits)

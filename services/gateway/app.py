@@ -1,0 +1,107 @@
+"""The gateway's composition root: connections are made here and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from aiohttp import web
+from shared.relay import Relay
+
+from services.gateway.access import require_token
+from services.gateway.dependencies import DEPENDENCIES, Dependencies
+from services.gateway.middlewares import answer_errors, observe
+from services.gateway.routes import add_routes
+from services.gateway.settings import GatewayServiceSettings
+from shared.database.pool import Database
+from shared.messaging.connection import Broker
+from shared.messaging.publisher import Publisher
+from shared.messaging.rpc_client import RpcClient
+from shared.objects import ObjectStore
+from shared.operations import Readiness, operations_routes
+from shared.runtime import background
+
+_log = structlog.get_logger(__name__)
+
+
+async def serve(settings: GatewayServiceSettings, stop: asyncio.Event) -> None:
+    """Answer requests until `stop` is set, then those in hand, then return."""
+    async with connect(settings) as parts:
+        readiness = Readiness(
+            {
+                "database": parts.database.problem,
+                "broker": parts.broker_problem,
+            }
+        )
+        async with (
+            _listening(parts.dependencies, readiness),
+            background(relay=parts.dependencies.relay.run()),
+        ):
+            await stop.wait()
+            readiness.start_draining()
+
+
+class Connected:
+    """What the gateway holds open."""
+
+    def __init__(self, dependencies: Dependencies, broker: Broker) -> None:
+        self.dependencies = dependencies
+        self.database = dependencies.database
+        self._broker = broker
+
+    async def broker_problem(self) -> str | None:
+        """None, or why nothing can be asked over the broker now."""
+        return "; ".join(self._broker.problems()) or None
+
+
+@asynccontextmanager
+async def connect(settings: GatewayServiceSettings) -> AsyncIterator[Connected]:
+    """Open the connections. The broker may be down: reports are accepted all the same."""
+    async with (
+        Database.open(settings.database, name="gateway") as database,
+        Broker.open(settings.broker, "gateway", wait=False) as broker,
+        ObjectStore.open(settings.object_store) as objects,
+    ):
+        rpc = RpcClient(broker)
+        starting = asyncio.create_task(rpc.start())
+        try:
+            relay = Relay(database, Publisher(broker))
+            yield Connected(Dependencies(settings, database, rpc, objects, relay), broker)
+        finally:
+            starting.cancel()
+            await asyncio.wait({starting})
+            await rpc.stop()
+
+
+def make_app(dependencies: Dependencies, readiness: Readiness) -> web.Application:
+    """The web application, without a socket."""
+    # Bodies are read by `bodies`, each with its own limit; aiohttp's would count none of them.
+    app = web.Application(middlewares=[observe, answer_errors, require_token])
+    app[DEPENDENCIES] = dependencies
+    app.add_routes(operations_routes(readiness))
+    add_routes(app)
+    return app
+
+
+@asynccontextmanager
+async def _listening(dependencies: Dependencies, readiness: Readiness) -> AsyncIterator[None]:
+    settings = dependencies.settings
+    runner = web.AppRunner(
+        make_app(dependencies, readiness),
+        access_log=None,
+        # A caller that hangs up cancels its handler, and with it the question it asked.
+        handler_cancellation=True,
+        keepalive_timeout=settings.gateway.keepalive_seconds,
+        shutdown_timeout=settings.operations.drain_seconds,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.gateway.host, settings.gateway.port)
+        await site.start()
+        readiness.port = runner.addresses[0][1]
+        _log.info("gateway.listening", host=settings.gateway.host, port=readiness.port)
+        yield
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,50 @@
+"""What handlers use, made once in `app.py` and found here by type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+from shared.relay import Relay
+
+from services.gateway.settings import GatewayServiceSettings
+from shared.database.pool import Database
+from shared.messaging.rpc_client import RpcClient
+from shared.objects import ObjectStore
+from shared.reporting.resource import Representing
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """The gateway's connections."""
+
+    settings: GatewayServiceSettings
+    database: Database
+    rpc: RpcClient
+    objects: ObjectStore
+    relay: Relay
+
+
+DEPENDENCIES = web.AppKey("dependencies", Dependencies)
+
+
+def dependencies(request: web.Request) -> Dependencies:
+    """The connections of the application that this request came to."""
+    return request.config_dict[DEPENDENCIES]
+
+
+def base_url(request: web.Request) -> str:
+    """How the caller reaches us, without a slash at the end."""
+    public = dependencies(request).settings.gateway.public_url
+    return (public or str(request.url.origin())).rstrip("/")
+
+
+def representing(request: web.Request) -> Representing:
+    """How resources are shown to this caller."""
+    parts = dependencies(request)
+    return Representing(
+        base_url=base_url(request),
+        sign=lambda key, name: parts.objects.presign(
+            key, file_name=name, seconds=parts.settings.downloads.link_seconds
+        ),
+    )

@@ -1,0 +1,1 @@
+"""The edge: one module for each family of calls. A handler reads, asks, and answers."""

@@ -1,0 +1,78 @@
+"""Where a client starts: the root with its links, the pages of the relations, a user."""
+
+from __future__ import annotations
+
+from html import escape
+
+import orjson
+from aiohttp import web
+
+from services.gateway import access
+from services.gateway.dependencies import base_url, dependencies, representing
+from services.gateway.problems import HAL
+from shared.database import accounts
+from shared.database.accounts import Scope
+from shared.errors import NotFoundError
+
+RELATIONS = {
+    "reports": "The store's reports. POST asks for one.",
+    "report": "A report: what was asked for, how far it is, and, once ready, its file.",
+    "download_url": (
+        "A signed link to the report's file. It works for minutes; every GET of the report makes "
+        "a new one. It is there only while the file is."
+    ),
+    "user": "The user who asked for the report.",
+    "errors": "What is wrong with a request, one entry for each thing.",
+    "registers": "The store's ledgers.",
+    "items": "The lines of a ledger; POST appends to it.",
+    "item_count": "POST: how many items, grouped by period and by columns.",
+    "item_sum": "POST: the sum of the items' amounts, grouped likewise.",
+    "item_average": "POST: the average of the items' amounts, grouped likewise.",
+}
+
+
+async def root(request: web.Request) -> web.Response:
+    """`GET /`: links to everything, so that a client needs no other path."""
+    base = base_url(request)
+    links = {
+        "curies": representing(request).curies(),
+        "self": {"href": f"{base}/", "title": "Tallyport"},
+        "fx:reports": {"href": f"{base}/reports", "title": "Reports"},
+        "fx:registers": {"href": f"{base}/registers", "title": "Registers"},
+        "fx:item_count": {"href": f"{base}/reports/item_count", "title": "Count of items"},
+        "fx:item_sum": {"href": f"{base}/reports/item_sum", "title": "Sum of items"},
+        "fx:item_average": {"href": f"{base}/reports/item_average", "title": "Average of items"},
+    }
+    return web.Response(body=orjson.dumps({"_links": links}), content_type=HAL)
+
+
+async def relation(request: web.Request) -> web.Response:
+    """`GET /rels/{rel}`: what a relation means, for people."""
+    name = request.match_info["rel"]
+    if name not in RELATIONS:
+        raise NotFoundError(f"there is no relation {name}")
+    page = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>fx:{escape(name)}</title>'
+        f"<h1>fx:{escape(name)}</h1><p>{escape(RELATIONS[name])}</p></html>"
+    )
+    return web.Response(text=page, content_type="text/html")
+
+
+async def user(request: web.Request) -> web.Response:
+    """`GET /users/{id}`: a user who shares a store with the caller."""
+    principal = access.demand(request, Scope.READ)
+    user_id = access.path_id(request)
+    async with dependencies(request).database.acquire() as connection:
+        found = await accounts.find_user(connection, user_id, store_id=principal.store_id)
+    if found is None:
+        raise NotFoundError(f"there is no user {user_id}")
+    content = {
+        "_links": {
+            "curies": representing(request).curies(),
+            "self": {"href": f"{base_url(request)}/users/{user_id}", "title": "This User"},
+        },
+        "id": found.user_id,
+        "email": found.email,
+        "name": found.name,
+    }
+    return web.Response(body=orjson.dumps(content), content_type=HAL)

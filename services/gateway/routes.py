@@ -1,0 +1,36 @@
+"""Which call goes where: the whole HTTP surface, on one page."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from services.gateway.handlers import aggregates, entry, records, registers, reports
+
+_ID = r"{id:\d+}"
+
+
+def add_routes(app: web.Application) -> None:
+    """Every path of api.md. A method that is not here is a 405 that names those that are."""
+    router = app.router
+    router.add_get("/", entry.root)
+    router.add_get("/rels/{rel}", entry.relation)
+    router.add_get(f"/users/{_ID}", entry.user)
+
+    router.add_post("/reports", reports.create)
+    router.add_route("OPTIONS", "/reports", reports.options)
+    # The seed writes the self link as /report/{id} and the collection as /reports: both work.
+    for path in (f"/reports/{_ID}", f"/report/{_ID}"):
+        router.add_get(path, reports.find)
+        router.add_delete(path, reports.remove)
+        router.add_route("OPTIONS", path, reports.options)
+    router.add_post(r"/reports/{measure:[^/]*[^/\d][^/]*}", aggregates.measure)
+
+    router.add_post("/registers", registers.create)
+    router.add_get("/registers", registers.collection)
+    router.add_get(f"/registers/{_ID}", registers.find)
+    router.add_patch(f"/registers/{_ID}", registers.update)
+    router.add_post(f"/registers/{_ID}/items", records.items)
+    router.add_post(f"/registers/{_ID}/items/void", records.void)
+    router.add_post("/customers", records.customers)
+    router.add_post("/transactions", records.transactions)
+    router.add_post("/subscriptions", records.subscriptions)

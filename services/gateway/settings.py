@@ -1,0 +1,52 @@
+"""What the gateway can be told: its own block, and those of what it talks to."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.settings import (
+    BrokerSettings,
+    DatabaseSettings,
+    DownloadSettings,
+    ObjectStoreSettings,
+    OperationsSettings,
+    ReportSettings,
+    TelemetrySettings,
+)
+
+MIB = 1024 * 1024
+
+
+class GatewaySettings(BaseSettings):
+    """The web side. `public_url` is how callers reach us; by default, as they did."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TALLYPORT_GATEWAY_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65_535)
+    public_url: str | None = None
+    body_bytes_max: int = Field(default=MIB, ge=1_024)
+    body_idle_seconds: float = Field(default=30.0, gt=0, le=3_600)
+    keepalive_seconds: float = Field(default=15.0, gt=0, le=3_600)
+    query_seconds: float = Field(default=10.0, gt=0, le=600)
+    record_seconds: float = Field(default=30.0, gt=0, le=600)
+    batch_records: int = Field(default=2_000, ge=1, le=10_000)
+    batch_bytes: int = Field(default=2 * MIB, ge=1_024, le=6 * MIB)
+    record_bytes_max: int = Field(default=256 * 1_024, ge=1_024, le=2 * MIB)
+    batches_in_flight: int = Field(default=4, ge=1, le=64)
+
+
+class GatewayServiceSettings(BaseSettings):
+    """Everything that the gateway's composition root needs."""
+
+    gateway: GatewaySettings = Field(default_factory=GatewaySettings)
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    broker: BrokerSettings = Field(default_factory=BrokerSettings)
+    object_store: ObjectStoreSettings = Field(default_factory=ObjectStoreSettings)
+    reports: ReportSettings = Field(default_factory=ReportSettings)
+    downloads: DownloadSettings = Field(default_factory=DownloadSettings)
+    operations: OperationsSettings = Field(default_factory=OperationsSettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)

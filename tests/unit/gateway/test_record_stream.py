@@ -1,0 +1,163 @@
+"""Bodies of records, cut anywhere by the network, come out as the same records in batches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.gateway.record_stream import CSV, JSON, NDJSON, Batch, batches
+from shared.errors import MalformedError, TooLargeError
+
+LIMIT = 10_000
+
+
+async def _cut(body: bytes, size: int) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), size):
+        yield body[start : start + size]
+
+
+async def _split(
+    body: bytes, content_type: str, *, size: int = 7, records_max: int = 3, limit: int = LIMIT
+) -> list[Batch]:
+    return [
+        batch
+        async for batch in batches(
+            _cut(body, size),
+            content_type,
+            records_max=records_max,
+            bytes_max=1_000_000,
+            record_bytes_max=limit,
+        )
+    ]
+
+
+def _flat(found: list[Batch]) -> list[dict[str, Any]]:
+    return [record for batch in found for record in batch.records]
+
+
+records = st.lists(
+    st.dictionaries(
+        st.sampled_from(["a", "b", "ключ"]),
+        st.one_of(
+            st.integers(-(10**18), 10**18),
+            st.text(st.characters(exclude_categories=["Cs"])),
+            st.none(),
+            st.lists(st.booleans(), max_size=2),
+        ),
+        min_size=1,
+    ),
+    max_size=12,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(values=records, size=st.integers(1, 40), ascii_only=st.booleans())
+@pytest.mark.parametrize("content_type", [JSON, NDJSON[0]])
+async def test_json_comes_out_as_it_went_in(
+    content_type: str, values: list[dict[str, Any]], size: int, ascii_only: bool
+) -> None:
+    lines = [json.dumps(value, ensure_ascii=ascii_only) for value in values]
+    text = f" [{','.join(lines)}]\n" if content_type == JSON else "\n".join(lines)
+    found = await _split(text.encode(), content_type, size=size)
+    assert _flat(found) == values
+    assert all(len(batch.records) <= 3 for batch in found)
+    assert [batch.offset for batch in found] == list(range(0, len(values), 3))
+
+
+@pytest.mark.parametrize("content_type", [JSON, NDJSON[0]])
+async def test_amounts_keep_every_digit(content_type: str) -> None:
+    record = b'{"amount": 1234567890123456789012.0123456789}'
+    body = b"[" + record + b"]" if content_type == JSON else record
+    (found,) = _flat(await _split(body, content_type))
+    assert found["amount"] == Decimal("1234567890123456789012.0123456789")
+
+
+async def test_csv_rows_become_items_with_their_labels_in_meta() -> None:
+    body = (
+        "\ufeffunique_key,amount,originated_at,description,units,account\r\n"
+        'k1,-1.50,2024-01-01T00:00:00Z,"two\r\nlines, ""quoted""",,wholesale\r\n'
+        "\r\n"
+        "k2,2,2024-01-01T00:00:00Z,x,USD,\r\n"
+    ).encode()
+    for size in (1, 5, 1000):
+        assert _flat(await _split(body, CSV, size=size)) == [
+            {
+                "unique_key": "k1",
+                "amount": "-1.50",
+                "originated_at": "2024-01-01T00:00:00Z",
+                "description": 'two\r\nlines, "quoted"',
+                "meta": {"account": "wholesale"},
+            },
+            {
+                "unique_key": "k2",
+                "amount": "2",
+                "originated_at": "2024-01-01T00:00:00Z",
+                "description": "x",
+                "units": "USD",
+                "meta": {"account": ""},
+            },
+        ]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "named"),
+    [
+        (JSON, b'{"a": 1}', "array"),
+        (JSON, b'[{"a": 1}', "JSON"),
+        (JSON, b"[1]", "record 0"),
+        (JSON, b"", "array"),
+        (JSON, b'[{"a": 1}] x', "JSON"),
+        (NDJSON[0], b'{"a": 1}\n{"a": \n', "line 2"),
+        (NDJSON[0], b'{"a": 1}\n\n[]', "line 3"),
+        (NDJSON[0], b'{"a": NaN}', "line 1"),
+        (CSV, b"", "no header"),
+        (CSV, b"unique_key,amount\n", "originated_at"),
+        (CSV, b"unique_key,amount,originated_at,amount\n", "twice"),
+        (CSV, b'unique_key,amount,originated_at\n"k,1,x\n', "inside a quoted field"),
+        (CSV, b"unique_key,amount,originated_at\na,1,x\nb,1\n", "row 1"),
+        (CSV, b"unique_key,amount,originated_at\n\xff,1,x\n", "UTF-8"),
+        ("text/plain", b"x", "text/plain"),
+    ],
+)
+async def test_what_cannot_be_read_is_named(content_type: str, body: bytes, named: str) -> None:
+    with pytest.raises(MalformedError, match=named):
+        await _split(body, content_type)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "start"),
+    [(JSON, b'[{"a": "'), (NDJSON[0], b'{"a": "'), (CSV, b'unique_key,amount,originated_at\n"')],
+)
+async def test_a_record_without_end_is_not_held_for_ever(content_type: str, start: bytes) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        yield start
+        for _ in range(100):
+            yield b"x" * 1_000
+
+    with pytest.raises(TooLargeError, match="10000 bytes"):
+        async for _ in batches(
+            endless(), content_type, records_max=3, bytes_max=1_000_000, record_bytes_max=LIMIT
+        ):
+            pass
+
+
+async def test_batches_are_bounded_in_bytes_too() -> None:
+    body = b"\n".join(json.dumps({"a": "x" * 500}).encode() for _ in range(40))
+    found = [
+        batch
+        async for batch in batches(
+            _cut(body, 1_000),
+            NDJSON[0],
+            records_max=1_000_000,
+            bytes_max=4_000,
+            record_bytes_max=LIMIT,
+        )
+    ]
+    assert len(found) >= 5
+    assert sum(len(batch.records) for batch in found) == 40
