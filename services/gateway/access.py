@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from shared.database.registers import store_of_register
 
 from services.gateway import problems
 from services.gateway.dependencies import dependencies
 from shared.database import accounts
 from shared.database.accounts import Principal, Scope, Store
+from shared.database.registers import store_of_register
 from shared.errors import InvalidArgumentError
 
 STORE_HEADER = "Tallyport-Store"

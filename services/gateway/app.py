@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import web
-from shared.relay import Relay
 
 from services.gateway.access import require_token
 from services.gateway.dependencies import DEPENDENCIES, Dependencies
@@ -21,6 +20,7 @@ from shared.messaging.publisher import Publisher
 from shared.messaging.rpc_client import RpcClient
 from shared.objects import ObjectStore
 from shared.operations import Readiness, operations_routes
+from shared.relay import Relay
 from shared.runtime import background
 
 _log = structlog.get_logger(__name__)

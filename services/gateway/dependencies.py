@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aiohttp import web
-from shared.relay import Relay
 
 from services.gateway.settings import GatewayServiceSettings
 from shared.database.pool import Database
 from shared.messaging.rpc_client import RpcClient
 from shared.objects import ObjectStore
+from shared.relay import Relay
 from shared.reporting.resource import Representing
 
 

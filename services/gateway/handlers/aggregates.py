@@ -36,7 +36,7 @@ async def measure(request: web.Request) -> web.Response:
     headers = {name: answer.headers[name] for name in _PASSED_ON if name in answer.headers}
     headers["Cache-Control"] = "private, no-cache"
     headers["Vary"] = "Accept, Authorization"
-    if answer.headers.get("Status") == "304":
+    if answer.headers.get("Tallyport-Status") == "304":
         return web.Response(status=304, headers=headers)
     headers["Content-Type"] = answer.content_type
     return web.Response(body=answer.body, headers=headers)

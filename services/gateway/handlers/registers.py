@@ -6,7 +6,6 @@ from typing import Any
 
 import orjson
 from aiohttp import web
-from shared.database.registers import Register
 
 from services.gateway import access, bodies
 from services.gateway.dependencies import base_url, dependencies
@@ -19,6 +18,7 @@ from shared.contracts.recording import (
 )
 from shared.database import registers
 from shared.database.accounts import Scope
+from shared.database.registers import Register
 from shared.errors import InvalidArgumentError, NotFoundError
 from shared.messaging.codec import validate
 
