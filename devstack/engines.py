@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from devstack import object_store, postgres, rabbitmq, rabbitmq_package, run_folder
-from devstack.errors import ChildDied, EngineError
+from devstack.errors import ChildDiedError, EngineError
 from devstack.object_store import ObjectStore, ObjectStoreSettings
 from devstack.postgres import Postgres, PostgresSettings
 from devstack.processes import stop_all
@@ -195,7 +195,7 @@ def _start(
         engine = build(settings)
         try:
             engine.start()
-        except ChildDied as died:
+        except ChildDiedError as died:
             if starts_left == 0 or not any(text in died.output.lower() for text in ADDRESS_IN_USE):
                 raise
             engine.stop()

@@ -14,7 +14,7 @@ class EngineError(Exception):
     """An engine cannot run here, or did not start. The text is for the person at the prompt."""
 
 
-class ChildDied(EngineError):
+class ChildDiedError(EngineError):
     """A process ended while we waited for it. `output`: what it wrote since it was started."""
 
     def __init__(self, name: str, log: str, output: str) -> None:
@@ -23,7 +23,7 @@ class ChildDied(EngineError):
         super().__init__(f"{name} ended while starting. The end of {log}:\n{tail(output)}")
 
 
-class ChildNotReady(EngineError):
+class ChildNotReadyError(EngineError):
     """A process lives but did not answer within its deadline."""
 
     def __init__(self, name: str, seconds: float, log: str, output: str) -> None:

@@ -148,11 +148,11 @@ class ObjectStore:
         return swift.children(
             self._run_dir,
             settings.data,
-            list(settings.ports),
-            settings.access_key,
-            settings.secret_key,
-            settings.region,
-            self._bucket_exists,
+            ports=list(settings.ports),
+            access_key=settings.access_key,
+            secret_key=settings.secret_key,
+            region=settings.region,
+            ready=self._bucket_exists,
         )
 
     def _minio(self) -> list[Child]:

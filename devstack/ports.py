@@ -50,7 +50,7 @@ def release(run_dir: Path) -> None:
 
 def is_free(port: int) -> bool:
     """Whether a server could listen there now, on this address and on all of them."""
-    for address in ("127.0.0.1", "0.0.0.0"):
+    for address in ("127.0.0.1", "0.0.0.0"):  # noqa: S104 - for an instant, accepts nobody
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             # As servers do: connections of a predecessor that are still fading do not count.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

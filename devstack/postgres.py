@@ -19,13 +19,14 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
-from devstack import ports, unprivileged
+from devstack import ports, process_table, unprivileged
 from devstack.errors import EngineError
 from devstack.processes import Child, environment_without
 
 USER = "tallyport"
 DATABASE = "tallyport"
 INITDB_SECONDS = 120
+ORPHAN_SECONDS = 5.0
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -40,13 +41,9 @@ SETTINGS = {
     "log_line_prefix": "%m [%p] %q%u@%d ",
 }
 DURABLE = {"shared_buffers": "256MB"}
-# For tests: a crash of the machine may lose everything, a crash of the server may not.
-FORGETFUL = {
-    "shared_buffers": "128MB",
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-}
+# For tests: a crash of the machine may lose everything. A crash of the server may not (tests kill
+# it), so commits still reach the operating system: synchronous_commit stays on.
+FORGETFUL = {"shared_buffers": "128MB", "fsync": "off", "full_page_writes": "off"}
 
 
 class PostgresSettings(BaseModel):
@@ -124,9 +121,11 @@ class Postgres:
         """Create the cluster on the first start, run the server, create the database."""
         if not self.settings.data.exists():
             self._create_cluster()
+        if not self.child.alive():
+            self._clear_orphans()
         self.child.start()
         self.child.wait_ready()
-        if self.psql(f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'") == "":
+        if DATABASE not in self.psql("SELECT datname FROM pg_database").split():
             self.psql(f"CREATE DATABASE {DATABASE}")
 
     def stop(self) -> None:
@@ -162,6 +161,22 @@ class Postgres:
             text=True,
             check=False,
         )
+
+    def _clear_orphans(self) -> None:
+        """What a server that was killed may leave: workers in the middle of a query, which must not
+        meet the next server, and a lock file whose process id belongs to a zombie."""
+        program = (self.settings.programs / "bin" / "postgres").resolve()
+        orphans = process_table.working_in(self.settings.data, program)
+        for orphan in process_table.wait_gone(orphans, ORPHAN_SECONDS):
+            process_table.send(orphan, signal.SIGKILL)
+        process_table.wait_gone(orphans, ORPHAN_SECONDS)
+        lock = self.settings.data / "postmaster.pid"
+        try:
+            owner = int(lock.read_text().splitlines()[0])
+        except (OSError, ValueError, IndexError):
+            return
+        if process_table.is_zombie(owner):
+            lock.unlink()
 
     def _create_cluster(self) -> None:
         """initdb into a folder of another name: one that was interrupted is not taken for whole."""
@@ -215,7 +230,7 @@ def _programs_in_wheel() -> Path:
 def _shared_memory_is_small() -> bool:
     """Containers often have 64 MB of /dev/shm, on which a parallel query fails half-way."""
     try:
-        shm = os.statvfs("/dev/shm")
+        shm = os.statvfs("/dev/shm")  # noqa: S108 - measured, not written
     except OSError:
         return True
     return shm.f_blocks * shm.f_frsize < 512 * 1024 * 1024

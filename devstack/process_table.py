@@ -65,9 +65,9 @@ def alive(process: ProcessId) -> bool:
 
 
 def _pids() -> Iterator[int]:
-    for entry in os.listdir(PROC):
-        if entry.isdigit():
-            yield int(entry)
+    for entry in PROC.iterdir():
+        if entry.name.isdigit():
+            yield int(entry.name)
 
 
 def with_descendants(root: ProcessId) -> list[ProcessId]:
@@ -102,6 +102,25 @@ def marked(accepts: Callable[[str], bool]) -> list[ProcessId]:
             if name == MARKER.encode() and process is not None and accepts(os.fsdecode(value)):
                 found.append(process)
     return found
+
+
+def working_in(folder: Path, program: Path) -> list[ProcessId]:
+    """Processes that run this program in this folder: PostgreSQL's hide their environment."""
+    found = []
+    for pid in _pids():
+        try:
+            here = (PROC / str(pid) / "cwd").readlink() == folder
+            if here and (PROC / str(pid) / "exe").readlink() == program:
+                process = identify(pid)
+                found.extend([process] if process else [])
+        except OSError:
+            continue
+    return found
+
+
+def is_zombie(pid: int) -> bool:
+    stat = _stat(pid)
+    return stat is not None and stat.state in "ZX"
 
 
 def send(process: ProcessId, signum: int) -> None:
@@ -151,9 +170,9 @@ def listens(process: ProcessId, port: int) -> bool:
         return False
     folder = PROC / str(process.pid) / "fd"
     try:
-        for handle in os.listdir(folder):
+        for handle in folder.iterdir():
             try:
-                if os.readlink(folder / handle) in sockets:
+                if str(handle.readlink()) in sockets:
                     return True
             except FileNotFoundError:
                 continue

@@ -19,12 +19,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from devstack import process_table
-from devstack.errors import ChildDied, ChildNotReady
+from devstack.errors import ChildDiedError, ChildNotReadyError
 from devstack.process_table import MARKER, ProcessId
 
 LOG_BYTES_MAX = 20 * 1024 * 1024
 OUTPUT_BYTES_MAX = 256 * 1024
 PROBE_EVERY_SECONDS = 0.05
+GRACE_SECONDS = 2.0
 KILL_SECONDS = 10.0
 
 # Popen objects of this process, by pid: polling them is what reaps our own zombies.
@@ -133,16 +134,18 @@ class Child:
         partial.replace(self.pid_file)
 
     def wait_ready(self) -> None:
-        """Return when the probe says so. Raises ChildDied at once, ChildNotReady when late."""
+        """Return when the probe says so. Raises ChildDiedError (at once) or ChildNotReadyError."""
         deadline = time.monotonic() + self.ready_seconds
         while True:
             process = self.process
             if process is None:
-                raise ChildDied(self.name, str(self.log), self.output())
+                raise ChildDiedError(self.name, str(self.log), self.output())
             if self._listens(process) and self.ready():
                 return
             if time.monotonic() > deadline:
-                raise ChildNotReady(self.name, self.ready_seconds, str(self.log), self.output())
+                raise ChildNotReadyError(
+                    self.name, self.ready_seconds, str(self.log), self.output()
+                )
             time.sleep(PROBE_EVERY_SECONDS)
 
     def stop(self) -> None:
@@ -185,22 +188,25 @@ def stop_recorded(pid_file: Path) -> None:
         family = process_table.with_descendants(record.process)
         process_table.send(record.process, record.stop_signal)
         late = process_table.wait_gone([record.process], record.stop_seconds)
-        # A leader that ended in time may leave helpers that are about to end by themselves.
-        for member in process_table.wait_gone(family, 0.0 if late else 1.0):
-            process_table.send(member, signal.SIGKILL)
-        process_table.wait_gone(family, KILL_SECONDS)
+        _end(family, 0.0 if late else GRACE_SECONDS)
     kill_marked(lambda mark: mark == str(pid_file))
+    if record is not None and record.pid in _started:
+        # A zombie keeps its id, by which PostgreSQL's lock file would take it for alive.
+        _started.pop(record.pid).wait(KILL_SECONDS)
     pid_file.unlink(missing_ok=True)
 
 
 def kill_marked(accepts: Callable[[str], bool]) -> None:
     """End the processes that carry a mark, including those whose pid file was never written."""
-    strays = process_table.marked(accepts)
-    for stray in strays:
-        process_table.send(stray, signal.SIGTERM)
-    for stray in process_table.wait_gone(strays, 2.0):
-        process_table.send(stray, signal.SIGKILL)
-    process_table.wait_gone(strays, KILL_SECONDS)
+    _end(process_table.marked(accepts), GRACE_SECONDS)
+
+
+def _end(processes: list[ProcessId], grace_seconds: float) -> None:
+    for process in processes:
+        process_table.send(process, signal.SIGTERM)
+    for process in process_table.wait_gone(processes, grace_seconds):
+        process_table.send(process, signal.SIGKILL)
+    process_table.wait_gone(processes, KILL_SECONDS)
 
 
 def recorded(run_dir: Path) -> dict[str, PidFile]:

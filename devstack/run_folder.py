@@ -41,7 +41,7 @@ def elsewhere(wanted: Path) -> Path:
     `/var/tmp` if there is one, as it survives a reboot. Returns the real path."""
     if wanted.is_symlink() and wanted.exists():
         return wanted.resolve()
-    lasting = Path("/var/tmp")
+    lasting = Path("/var/tmp")  # noqa: S108 - mkdtemp makes the name and the mode
     parent = lasting if os.access(lasting, os.W_OK) else Path(tempfile.gettempdir())
     folder = Path(tempfile.mkdtemp(prefix=f"tallyport-{wanted.name}-", dir=parent))
     if wanted.is_symlink():

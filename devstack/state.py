@@ -47,7 +47,7 @@ def save(run_dir: Path, state: State) -> None:
     partial = run_dir / "state.json.partial"
     partial.unlink(missing_ok=True)
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(handle, "w") as file:
+    with os.fdopen(handle, "w") as file:
         file.write(state.model_dump_json(indent=2))
         file.flush()
         os.fsync(file.fileno())
@@ -58,5 +58,6 @@ def remember(run_dir: Path, part: str, settings: BaseModel) -> None:
     """Replace one engine's settings (it moved to other ports). Engines start in threads."""
     with _saving:
         state = load(run_dir)
-        assert state is not None, "saved before the first engine was started"
+        if state is None:
+            raise EngineError(f"somebody removed {run_dir} while its engines were starting")
         save(run_dir, state.model_copy(update={part: settings}))

@@ -72,6 +72,12 @@ use = egg:swift#slo
 max_manifest_segments = 10000
 max_manifest_size = 33554432
 """
+PROGRAMS = {
+    "account": ("-m", "swift.account.server"),
+    "container": ("-m", "swift.container.server"),
+    "object": ("-m", "swift.obj.server"),
+    "proxy": (str(Path(__file__).with_name("swift_proxy.py")),),
+}
 PLAIN_FILTERS = (
     *("catch_errors", "gatekeeper", "healthcheck", "listing_formats", "bulk"),
     *("copy", "dlo", "versioned_writes", "symlink"),
@@ -104,6 +110,7 @@ def data_folder(wanted: Path) -> Path:
 def children(
     run_dir: Path,
     data: Path,
+    *,
     ports: list[int],
     access_key: str,
     secret_key: str,
@@ -126,12 +133,10 @@ def children(
         path = folder / f"{name}-server.conf"
         common = COMMON.format(port=port, user=user, folder=folder, data=data)
         path.write_text(common + configuration)
-        module = "obj" if name == "object" else name
-        program = f"import sys; from swift.{module}.server import main; sys.exit(main())"
         return Child(
             run_dir=run_dir,
             name=f"swift-{name}",
-            argv=(sys.executable, "-P", "-c", program, str(path), "-v"),
+            argv=(sys.executable, "-P", *PROGRAMS[name], str(path), "-v"),
             env=environment,
             ready=ready,
             cwd=Path("/"),

@@ -14,7 +14,7 @@ RINGS = ("account", "container", "object")
 
 
 def main(folder: Path, ports: list[int]) -> None:
-    from swift.common.ring import RingBuilder  # type: ignore[import-untyped]
+    from swift.common.ring import RingBuilder  # type: ignore[import-untyped]  # noqa: PLC0415 - only here
 
     for name, port in zip(RINGS, ports, strict=True):
         builder = RingBuilder(PARTITION_POWER, 1, 1)

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from devstack import process_table, run_folder
+from devstack.errors import EngineError
 from devstack.process_table import ProcessId
 from devstack.processes import Child, stop_all
 
@@ -22,7 +23,8 @@ from devstack.processes import Child, stop_all
 def child(run_dir: Path) -> Child:
     """The watchdog over the calling process, ready once it watches."""
     owner = process_table.identify(os.getpid())
-    assert owner is not None, "we are running"
+    if owner is None:
+        raise EngineError("this process is not in /proc: the engines need Linux")
     arguments = (str(run_dir), str(owner.pid), str(owner.started))
     return Child(
         run_dir=run_dir,
