@@ -20,6 +20,8 @@ from shared.messaging.publisher import Publisher
 from shared.telemetry import redact
 
 REASON_CHARS_MAX = 1_000
+# A secret that begins within the reason ends within this.
+REDACTED_CHARS_MAX = 4 * REASON_CHARS_MAX
 
 REASON_CODE = "tallyport-reason-code"
 REASON = "tallyport-reason"
@@ -51,7 +53,7 @@ class DeadLetters:
             # The broker's count would make a redriven copy look like one that never finishes.
             **{name: value for name, value in (properties.headers or {}).items() if name != COUNT},
             REASON_CODE: error.code.value,
-            REASON: redact(error.message)[:REASON_CHARS_MAX],
+            REASON: bounded(error.message),
             QUEUE: queue.name,
             DIED_AT: datetime.now(UTC).isoformat(),
             KIND: kind,
@@ -64,3 +66,8 @@ class DeadLetters:
                 properties=properties,
                 mandatory=True,
             )
+
+
+def bounded(reason: str) -> str:
+    """A reason short enough for a header and a log line, without secrets."""
+    return redact(reason[:REDACTED_CHARS_MAX])[:REASON_CHARS_MAX]

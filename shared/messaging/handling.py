@@ -20,7 +20,7 @@ from shared.contracts.routes import Queue
 from shared.errors import InternalError, TallyportError, UnavailableError
 from shared.messaging.backoff import full_jitter
 from shared.messaging.connection import Broker
-from shared.messaging.dead_letters import DeadLetters
+from shared.messaging.dead_letters import DeadLetters, bounded
 from shared.messaging.delivery import Answer, Delivery, Handler, Receipt
 from shared.messaging.envelope import TRACEPARENT, header_text
 from shared.messaging.fates import Fate, fate_of
@@ -49,7 +49,6 @@ class Handling:
         handlers: Mapping[type[Message], Handler],
         *,
         before_early_ack: Callable[[], Awaitable[None]],
-        retry_total_seconds: float = RETRY_TOTAL_SECONDS,
     ) -> None:
         self._queue = queue
         self._handlers = handlers
@@ -57,7 +56,6 @@ class Handling:
         self._dead_letters = DeadLetters(Publisher(broker))
         self._replies = Replies(broker)
         self._before_early_ack = before_early_ack
-        self._retry_total_seconds = retry_total_seconds
         self._stopping = asyncio.Event()
         self.acknowledged_early = 0
 
@@ -125,10 +123,12 @@ class Handling:
                 break
             if receipt.is_settled:
                 # Acknowledged early: its safety is the handler's business, and so is its failure.
-                log.warning("message.failed", code=result.code.value, reason=result.message)
+                log.warning(
+                    "message.failed", code=result.code.value, reason=bounded(result.message)
+                )
                 break
-            if fate is Fate.RETRY and time.monotonic() - began < self._retry_total_seconds:
-                log.info("message.retried", code=result.code.value, reason=result.message)
+            if fate is Fate.RETRY and time.monotonic() - began < RETRY_TOTAL_SECONDS:
+                log.info("message.retried", code=result.code.value, reason=bounded(result.message))
                 if await self._pause(attempt, result.retry_after_seconds) and not receipt.is_lost:
                     continue
                 return
@@ -184,7 +184,7 @@ class Handling:
                     queue=self._queue.name,
                     kind=kind,
                     code=error.code.value,
-                    reason=error.message,
+                    reason=bounded(error.message),
                 )
                 return True
         raise AssertionError  # pragma: no cover - the loop has no end

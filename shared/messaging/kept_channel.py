@@ -55,18 +55,28 @@ class KeptChannel:
         self._failure = "not open yet"
 
     def problem(self) -> str | None:
-        return None if self._channel else f"{self.name}: {self._failure}"
+        if self._channel is None:
+            return f"{self.name}: {self._failure}"
+        return f"{self.name}: just lost" if self._channel.is_closed else None
 
     def current(self) -> Channel:
         """The live channel. Raises UnavailableError when there is none."""
+        self.connection.require()
         if self._channel is None or self._channel.is_closed:
-            reason = self.connection.problems() if self.connection.current is None else None
-            raise UnavailableError(reason[0] if reason else f"{self.name}: {self._failure}")
+            raise UnavailableError(self.problem() or self.name)
         return self._channel
 
-    async def wait_open(self) -> None:
-        while self._channel is None:
+    async def opened(self) -> Channel:
+        """The live channel, waited for when only it, and not the connection, was lost: that takes
+        milliseconds. Raises UnavailableError at once when there is no connection."""
+        self.connection.require()
+        return await self.wait_open()
+
+    async def wait_open(self) -> Channel:
+        while self._channel is None or self._channel.is_closed:
+            self._opened.clear()
             await self._opened.wait()
+        return self._channel
 
     async def wait_open_for(self, seconds: float) -> bool:
         """Whether it is open, after waiting at most so long."""

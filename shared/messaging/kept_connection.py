@@ -17,6 +17,7 @@ import structlog
 from aiormq.abc import AbstractConnection
 from yarl import URL
 
+from shared.errors import UnavailableError
 from shared.messaging.backoff import full_jitter
 from shared.messaging.cancellation import stray_cancellation_is
 from shared.messaging.declaration import declare
@@ -53,6 +54,11 @@ class KeptConnection:
         if self.current is None:
             return [f"no connection to the broker ({self.name}): {self._failure}"]
         return self.topology_problems
+
+    def require(self) -> None:
+        """Raises UnavailableError, with the reason, when there is no connection."""
+        if self.current is None:
+            raise UnavailableError(self.problems()[0])
 
     async def wait_open(self) -> AbstractConnection:
         while self.current is None:

@@ -106,10 +106,10 @@ class Publisher:
         """The ground of the above. `message_id` must differ from every one in flight: it is what
         a returned message is recognised by. Raises UnavailableError."""
         seconds = self._broker.settings.publish_seconds
-        channel = self._broker.confirmed.current()
         try:
             with stray_cancellation_is(_LOST):
                 async with asyncio.timeout(seconds):
+                    channel = await self._broker.confirmed.opened()
                     # A message handed to a blocked connection would still be delivered when the
                     # alarm is over, long after its sender was told that it failed.
                     await channel.connection.ready()

@@ -39,7 +39,7 @@ class Questions:
         answer: asyncio.Future[Answer],
     ) -> None:
         """Raises UnavailableError when there is no connection."""
-        channel = self._broker.unconfirmed.current()
+        channel = await self._broker.unconfirmed.opened()
         properties = properties_of(
             message,
             sender=self._broker.name,

@@ -47,8 +47,8 @@ class Replies:
         try:
             with stray_cancellation_is("the connection was lost while answering"):
                 async with asyncio.timeout(self._broker.settings.publish_seconds):
-                    await self._broker.unconfirmed.wait_open()
-                    await self._broker.unconfirmed.current().basic_publish(
+                    channel = await self._broker.unconfirmed.wait_open()
+                    await channel.basic_publish(
                         answer.body,
                         routing_key=reply_to,
                         properties=Basic.Properties(
