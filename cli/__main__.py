@@ -1,0 +1,33 @@
+"""`tallyport`, also `python -m cli`: the commands, put together."""
+
+from __future__ import annotations
+
+import typer
+
+from cli import administration, imports, items, registers, reports
+from cli.outcomes import MEANINGS
+
+EXIT_CODES = "  \n".join(f"{code.value:>3}  {meaning}" for code, meaning in MEANINGS.items())
+
+app = typer.Typer(
+    name="tallyport",
+    help="Reports and exact numbers for merchants.",
+    epilog=f"Exit codes:\n\n{EXIT_CODES}",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_show_locals=False,  # they hold tokens
+)
+administration.add_to(app)
+app.add_typer(registers.app, name="register")
+imports.add_to(app)
+app.add_typer(reports.app, name="report")
+app.add_typer(items.app, name="items")
+
+
+def main() -> None:
+    """The entry point of the distribution."""
+    app(prog_name="tallyport")
+
+
+if __name__ == "__main__":
+    main()
