@@ -1,0 +1,51 @@
+"""The composition root: what the recorder is made of, and the order in which it starts and stops.
+
+Comes in: settings, and `stop`, set when the process is to end. Goes out: nothing; it serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.recorder.handlers import handlers_of
+from services.recorder.record_items import ItemRecorder
+from services.recorder.settings import RecorderServiceSettings
+from shared.contracts.routes import RECORDS
+from shared.database.pool import Database
+from shared.messaging.connection import Broker
+from shared.messaging.consumer import Consumer
+from shared.messaging.publisher import Publisher
+from shared.operations import operations_server
+from shared.relay import Relay
+from shared.runtime import background
+
+NAME = "recorder"
+# Of the time to drain: the rest is for closing connections.
+DRAIN_SHARE = 0.8
+# One for each message in hand, two for the relay, one for the readiness check.
+CONNECTIONS = RECORDS.prefetch + 3
+
+
+async def serve(settings: RecorderServiceSettings, stop: asyncio.Event) -> None:
+    """Record until `stop`, then finish what is in hand."""
+    async with (
+        Database.open(settings.database, name=NAME, pool_max=CONNECTIONS) as database,
+        Broker.open(settings.broker, NAME) as broker,
+    ):
+        items = ItemRecorder(database, group_items_max=settings.recorder.group_items_max)
+        relay = Relay(database, Publisher(broker))
+        consumer = Consumer(broker, RECORDS, handlers_of(database, items, promised=relay.wake))
+
+        async def broker_problem() -> str | None:
+            return "; ".join(broker.problems()) or None
+
+        checks = {"database": database.problem, "broker": broker_problem}
+        async with (
+            background(relay=relay.run()),
+            operations_server(settings.operations, checks) as readiness,
+        ):
+            await consumer.start()
+            await stop.wait()
+            readiness.start_draining()
+            await consumer.stop(settings.operations.drain_seconds * DRAIN_SHARE)
+            await items.close()

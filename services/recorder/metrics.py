@@ -1,0 +1,20 @@
+"""What the recorder counts, for `/metrics`. Labels come from closed sets (kinds, codes)."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+RECORDED = Counter(
+    "tallyport_recorded_total",
+    "Records in committed messages, by what became of them.",
+    ("kind", "outcome"),
+)
+REFUSED = Counter(
+    "tallyport_record_refused_total", "Messages of which nothing was written.", ("kind", "code")
+)
+SECONDS = Histogram(
+    "tallyport_record_seconds",
+    "Time from a message to its commit, waiting for the batches before it included.",
+    ("kind",),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)

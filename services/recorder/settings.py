@@ -1,0 +1,34 @@
+"""What the recorder can be told: its own limits, and the blocks of what it talks to."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.settings import (
+    BrokerSettings,
+    DatabaseSettings,
+    OperationsSettings,
+    TelemetrySettings,
+)
+
+
+class RecorderSettings(BaseSettings):
+    """`group_items_max`: how many items of one register are committed together, at most (a single
+    batch may be as large as the contract allows)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TALLYPORT_RECORDER_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    group_items_max: int = Field(default=10_000, ge=1, le=100_000)
+
+
+class RecorderServiceSettings(BaseSettings):
+    """Everything that the recorder's composition root needs."""
+
+    recorder: RecorderSettings = Field(default_factory=RecorderSettings)
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    broker: BrokerSettings = Field(default_factory=BrokerSettings)
+    operations: OperationsSettings = Field(default_factory=OperationsSettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)

@@ -1,0 +1,41 @@
+"""Running a transaction again when the database asked for that.
+
+Comes in: what to do with a connection. Goes out: its result, committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import asyncpg
+import structlog
+
+from shared.database.pool import Connection, Database
+from shared.errors import UnavailableError
+
+T = TypeVar("T")
+
+ATTEMPTS_MAX = 3
+
+_log = structlog.get_logger(__name__)
+
+
+async def write(database: Database, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Do `work` in a transaction and commit it.
+
+    Locks are taken in the order of keys everywhere, so a deadlock is not expected; if PostgreSQL
+    finds one all the same, nothing was done and the same work can be done again. Raises what
+    `work` raises (rolled back), and `UnavailableError`.
+    """
+    for attempt in range(1, ATTEMPTS_MAX + 1):
+        try:
+            async with database.transaction() as connection:
+                return await work(connection)
+        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+            _log.warning("recording.repeated", attempt=attempt, reason=str(error))
+        except TimeoutError as error:
+            raise UnavailableError(
+                "the database did not finish in time", retry_after_seconds=2
+            ) from error
+    raise UnavailableError("too many writers at once", retry_after_seconds=1)
