@@ -152,6 +152,12 @@ async def claim_report(
     )
 
 
+async def lock_builds(connection: Connection, store_id: int) -> None:
+    """Hold the store's right to claim until the transaction ends, so that its share of builds is
+    counted by one at a time. Call before `claim_report`."""
+    await connection.execute(_SQL["lock_builds"], store_id)
+
+
 async def is_due(connection: Connection, store_id: int, report_id: int) -> bool:
     """Whether it waits and could be built now."""
     return bool(await connection.fetchval(_SQL["is_due"], store_id, report_id))

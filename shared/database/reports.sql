@@ -37,6 +37,10 @@ UPDATE reports r
          WHERE b.store_id = $1 AND b.status = 'building') < $5
 RETURNING *;
 
+-- name: lock_builds
+-- Two claims that count the store's builds at the same time would both find room for one more.
+SELECT pg_advisory_xact_lock(hashtextextended('tallyport.builds', $1));
+
 -- name: is_due
 -- Tell a report that was not claimed because of its store's share from one that is done.
 SELECT status = 'queued' AND next_attempt_at <= now() AS due
