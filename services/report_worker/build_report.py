@@ -1,0 +1,127 @@
+"""The use case: claim a report, build it, finish it.
+
+In: the pointer that a message carries. Out: an `Outcome`, after the report's row says the same. All
+statements carry the attempt's number, so that whoever lost the report can finish nothing, however
+long it was frozen (design.md, A report's life).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from services.report_worker.aftermath import Aftermath
+from services.report_worker.copying import Progress
+from services.report_worker.exports.catalog import EXPORTS
+from services.report_worker.failures import ObjectMismatchError, UnsupportedReportError
+from services.report_worker.heartbeat import AttemptLostError, keep_alive
+from services.report_worker.outcome import Ending, Outcome, ready_event
+from services.report_worker.production import Produced, Production, first_cause
+from services.report_worker.settings import WorkerSettings
+from shared.contracts.reports import ReportFormat
+from shared.database import outbox, reports
+from shared.database.pool import Database
+from shared.database.reports import Report
+from shared.relay import Relay
+from shared.settings import ReportSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ReportBuilder:
+    """One for each process. `worker` names it in the rows that it holds."""
+
+    worker: str
+    database: Database
+    production: Production
+    aftermath: Aftermath
+    relay: Relay
+    settings: WorkerSettings
+    reports: ReportSettings
+
+    async def claim(self, store_id: int, report_id: int) -> Report | None:
+        """Take the report for one attempt. None: somebody else has it, or it is done, or its store
+        has its share of builds (then it is looked at again in a few seconds)."""
+        async with self.database.transaction() as connection:
+            await reports.lock_builds(connection, store_id)
+            report = await reports.claim_report(
+                connection,
+                store_id,
+                report_id,
+                worker=self.worker,
+                lease_seconds=self.reports.lease_seconds,
+                builds_per_store_max=self.settings.builds_per_store_max,
+            )
+            if report is None and await reports.is_due(connection, store_id, report_id):
+                await reports.defer_report(
+                    connection, store_id, report_id, delay_seconds=self.settings.defer_seconds
+                )
+        return report
+
+    async def build(self, report: Report) -> Outcome:
+        """Build what was claimed, to one of its endings. Cancelling gives the report back."""
+        keys: list[str] = []
+        try:
+            return await self._build(report, keys)
+        except AttemptLostError:
+            return await self.aftermath.of_loss(report, keys)
+        except asyncio.CancelledError:
+            await self.aftermath.of_release(report)
+            raise
+        except Exception as error:  # noqa: BLE001 - the table of failures knows every fate
+            return await self.aftermath.of_error(report, keys, error)
+
+    async def _build(self, report: Report, keys: list[str]) -> Outcome:
+        progress = Progress()
+        try:
+            async with asyncio.TaskGroup() as group:
+                heart = group.create_task(
+                    keep_alive(
+                        self.database,
+                        report,
+                        progress,
+                        heartbeat_seconds=self.reports.heartbeat_seconds,
+                        lease_seconds=self.reports.lease_seconds,
+                    )
+                )
+                produced = await self._produce(report, progress, keys)
+                heart.cancel()
+        except BaseExceptionGroup as several:
+            raise first_cause(several) from several
+        return await self._finish(report, produced)
+
+    async def _produce(self, report: Report, progress: Progress, keys: list[str]) -> Produced:
+        """The report's object, and the store's own word that it is there."""
+        export = EXPORTS.get(report.name)
+        if export is None or report.format != ReportFormat.CSV:
+            raise UnsupportedReportError(f"{report.name} as {report.format}")
+
+        async def note_upload(key: str) -> None:
+            async with self.database.acquire() as connection:
+                if not await reports.note_upload(connection, report, key):
+                    raise AttemptLostError
+            keys.append(key)
+
+        produced = await self.production.produce(report, export, progress, note_upload)
+        progress.stage = "checking"
+        stored = await self.production.objects.stat(produced.object.key)
+        if stored is None or stored.bytes != produced.object.bytes:
+            raise ObjectMismatchError(f"{produced.object} was sent, {stored} is there")
+        return produced
+
+    async def _finish(self, report: Report, produced: Produced) -> Outcome:
+        """Publish the object, with its files and the promise of the event, or nothing of it."""
+        async with self.database.transaction() as connection:
+            finished = await reports.finish_report(
+                connection,
+                report,
+                object_key=produced.object.key,
+                object_bytes=produced.object.bytes,
+                object_sha256=produced.object.sha256,
+                files=produced.files,
+                retention_days=self.reports.retention_days,
+            )
+            if finished is None:
+                raise AttemptLostError
+            await outbox.enqueue_event(connection, report.store_id, ready_event(finished))
+        self.relay.wake()
+        return Outcome(Ending.BUILT, finished.rows_written, produced.object.bytes)

@@ -1,0 +1,53 @@
+"""`customers`: one row a customer of the store, to import elsewhere (api.md, What is in them)."""
+
+from __future__ import annotations
+
+from services.report_worker.exports.definition import Column, ColumnType, Export, ExportFile
+from shared.contracts.reports import ReportName
+from shared.database.queries import load_queries
+
+_SQL = load_queries(__file__)
+
+_ADDRESS = {
+    "first_name": "First name",
+    "last_name": "Last name",
+    "company": "Company",
+    "address1": "Street and number",
+    "address2": "Second line of the address",
+    "city": "City",
+    "region": "State, province or region",
+    "postal_code": "Postal code, as text: leading zeros stay",
+    "country": "Country",
+    "phone": "Telephone number",
+}
+
+
+def _address(kind: str) -> tuple[Column, ...]:
+    return tuple(
+        Column(f"{kind}_{part}", ColumnType.TEXT, f"{meaning} of the default {kind} address")
+        for part, meaning in _ADDRESS.items()
+    )
+
+
+COLUMNS = (
+    Column("id", ColumnType.TEXT, "The customer's id, as the store gave it"),
+    Column("email", ColumnType.TEXT, "E-mail address"),
+    Column("first_name", ColumnType.TEXT, "First name"),
+    Column("last_name", ColumnType.TEXT, "Last name"),
+    Column("tax_id", ColumnType.TEXT, "Tax identification number"),
+    Column("is_anonymous", ColumnType.BOOLEAN, "Whether they bought as a guest"),
+    Column("date_created", ColumnType.MOMENT, "When they became a customer; the range limits it"),
+    Column("date_modified", ColumnType.MOMENT, "When their record last changed"),
+    Column(
+        "last_order_date",
+        ColumnType.MOMENT,
+        "Their last completed transaction, tests left out; empty if there is none",
+    ),
+    *_address("billing"),
+    *_address("shipping"),
+)
+
+CUSTOMERS = Export(
+    ReportName.CUSTOMERS,
+    (ExportFile("customers", _SQL["customers"], COLUMNS),),
+)

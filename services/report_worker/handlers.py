@@ -1,0 +1,78 @@
+"""The edge: a message becomes a build, and a build becomes one log line.
+
+In: `report.build.v1`. Out: the acknowledgement right after the claim (from then on the lease, not
+the queue, remembers the report), then the build, here, in the consumer's own task for this message.
+The consumer takes no further message while all its slots are building.
+
+(`report.request.v1`, asking for a report over the queue, gets its handler here.)
+"""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from services.report_worker.build_report import ReportBuilder
+from services.report_worker.outcome import Ending, Outcome
+from shared.contracts.reports import ReportBuild
+from shared.database.reports import Report
+from shared.messaging.delivery import Delivery
+
+SECONDS_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600)
+
+BUILD_SECONDS = Histogram(
+    "tallyport_report_build_seconds",
+    "From the claim to the end of the build.",
+    ("report", "ending"),
+    buckets=SECONDS_BUCKETS,
+)
+ROWS = Counter("tallyport_report_rows_total", "Rows in finished reports.", ("report",))
+BYTES = Counter("tallyport_report_bytes_total", "Bytes of finished objects.", ("report",))
+BUILDING = Gauge("tallyport_reports_building", "Reports being built by this process.")
+
+log = structlog.get_logger(__name__)
+
+
+class BuildHandler:
+    """Handles `report.build.v1`."""
+
+    def __init__(self, builder: ReportBuilder) -> None:
+        self._builder = builder
+
+    async def __call__(self, message: ReportBuild, delivery: Delivery) -> None:
+        """Build the report, or drop the message when there is nothing to build. Raises
+        `UnavailableError` before the claim only: then the message is tried again."""
+        structlog.contextvars.bind_contextvars(
+            store_id=message.store_id, report_id=message.report_id
+        )
+        report = await self._builder.claim(message.store_id, message.report_id)
+        if report is None:
+            log.debug("report.not_claimed")
+            return
+        structlog.contextvars.bind_contextvars(report=report.name, attempt=report.attempt)
+        began = time.monotonic()
+        outcome = Outcome(Ending.RELEASED)
+        try:
+            with BUILDING.track_inprogress():
+                await delivery.acknowledge()
+                outcome = await self._builder.build(report)
+        finally:
+            tell(report, outcome, time.monotonic() - began)
+
+
+def tell(report: Report, outcome: Outcome, seconds: float) -> None:
+    """One line and the metrics."""
+    BUILD_SECONDS.labels(report.name, outcome.ending).observe(seconds)
+    facts: dict[str, object] = {"seconds": round(seconds, 3)}
+    if outcome.ending is Ending.BUILT:
+        ROWS.labels(report.name).inc(outcome.rows)
+        BYTES.labels(report.name).inc(outcome.bytes)
+        facts |= {"rows": outcome.rows, "bytes": outcome.bytes}
+    if outcome.failure is not None:
+        facts["code"] = outcome.failure.code
+    if outcome.error is not None:
+        facts["exc_info"] = outcome.error
+    write = log.error if outcome.ending is Ending.FAILED else log.info
+    write(f"report.{outcome.ending}", **facts)

@@ -1,0 +1,52 @@
+"""The sign of life of a build.
+
+In: the claimed report and its progress. Out: a lease that does not run out while the build lives;
+`AttemptLostError` when the report was cancelled or taken over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import structlog
+
+from services.report_worker.copying import Progress
+from shared.database import reports
+from shared.database.pool import Database
+from shared.database.reports import Report
+from shared.errors import UnavailableError
+
+log = structlog.get_logger(__name__)
+
+
+class AttemptLostError(Exception):
+    """This attempt may not finish any more: somebody else has the report, or nobody wants it."""
+
+
+async def keep_alive(
+    database: Database,
+    report: Report,
+    progress: Progress,
+    *,
+    heartbeat_seconds: float,
+    lease_seconds: float,
+) -> None:
+    """Renew until cancelled. A database that does not answer ends nothing: the build's last
+    statement is guarded all the same, and it may answer again by then."""
+    while True:
+        await asyncio.sleep(heartbeat_seconds)
+        try:
+            async with database.acquire() as connection:
+                alive = await reports.renew_lease(
+                    connection,
+                    report,
+                    lease_seconds=lease_seconds,
+                    stage=progress.stage,
+                    rows_written=progress.rows,
+                )
+        except (UnavailableError, asyncpg.PostgresError, TimeoutError) as error:
+            log.warning("report.heartbeat_missed", reason=str(error))
+            continue
+        if not alive:
+            raise AttemptLostError
