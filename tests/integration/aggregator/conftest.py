@@ -1,0 +1,43 @@
+"""Registers with items in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from services.aggregator.aggregate import Aggregator
+from services.aggregator.settings import AggregatorSettings
+from shared.database.accounts import Store
+from shared.database.pool import Database
+from tests.integration.aggregator.register_under_test import (
+    MakeRegister,
+    Register,
+    Row,
+    add_items,
+)
+
+
+@pytest.fixture(scope="session")
+def aggregator(database: Database) -> Aggregator:
+    return Aggregator(database, AggregatorSettings())
+
+
+@pytest.fixture
+def make_register(database: Database, store: Store, aggregator: Aggregator) -> MakeRegister:
+    """Create a register of the store with these labels and rows."""
+
+    async def make(labels: Sequence[str] = (), rows: Sequence[Row] = ()) -> Register:
+        meta = {f"meta{position}": label for position, label in enumerate(labels)}
+        async with database.acquire() as connection:
+            register_id = await connection.fetchval(
+                "INSERT INTO registers (store_id, name, meta) VALUES ($1, 'Test', $2) "
+                "RETURNING register_id",
+                store.store_id,
+                meta,
+            )
+            register = Register(store.store_id, register_id, aggregator)
+            await add_items(database, register, rows)
+        return register
+
+    return make

@@ -1,0 +1,323 @@
+"""Whose register, which snapshot, how long, how much: the use case around the numbers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+import pytest
+
+from services.aggregator import aggregate
+from services.aggregator.aggregate import Aggregator
+from services.aggregator.handlers import answer_of
+from services.aggregator.plans import Plan, Totals
+from services.aggregator.query_builder import Statement
+from services.aggregator.settings import AggregatorSettings
+from shared.contracts.aggregations import AggregateQuery
+from shared.database.pool import Connection, Database
+from shared.errors import (
+    DeadlineExceededError,
+    InvalidArgumentError,
+    OverloadedError,
+    UnavailableError,
+)
+from tests.integration.aggregator.register_under_test import (
+    MakeRegister,
+    Register,
+    add_items,
+    instant,
+)
+
+NOON = instant("2024-03-10T12:00:00Z")
+SLEEPERS = """SELECT count(*) FROM pg_stat_activity
+               WHERE state = 'active' AND query LIKE $1 AND pid <> pg_backend_pid()"""
+
+
+SLEEPING = """SELECT 1 AS period, 1::bigint AS items, 1::numeric AS amount
+                FROM pg_sleep(60) /* {} */"""
+SETTING = """SELECT 1 AS period, 1::bigint AS items, setting::numeric AS amount
+               FROM pg_settings WHERE name = '{}'"""
+
+
+def plan_of(sql: str) -> Callable[[Totals], Plan]:
+    """In place of `choose_plan`: always a plan with these totals."""
+    return lambda _totals: Plan("test", lambda _totals, _bindings: sql)
+
+
+def sleeping(mark: str) -> Callable[[Totals], Plan]:
+    """A plan that takes a minute, and that pg_stat_activity knows by its mark."""
+    return plan_of(SLEEPING.format(mark))
+
+
+def setting(name: str) -> Callable[[Totals], Plan]:
+    """A plan whose sum is the value of a setting."""
+    return plan_of(SETTING.format(name))
+
+
+async def until(condition: Callable[[], Any], *, seconds: float = 5) -> None:
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 - a condition, with a deadline
+            await asyncio.sleep(0.02)
+
+
+async def refusal(aggregator: Aggregator, query: AggregateQuery) -> str:
+    with pytest.raises(InvalidArgumentError) as caught:
+        await aggregator.answer(query)
+    return caught.value.message
+
+
+async def test_a_register_is_its_stores_alone(
+    make_register: MakeRegister, database: Database
+) -> None:
+    register = await make_register(["a"])
+    async with database.acquire() as connection:
+        other = await connection.fetchval(
+            "INSERT INTO stores (name, timezone, currency, currency_digits) "
+            "VALUES ('Other', 'UTC', 'USD', 2) RETURNING store_id"
+        )
+    foreign = Register(other, register.register_id, register.aggregator)
+    unknown = Register(register.store_id, 2**63 - 1, register.aggregator)
+    for one in (foreign, unknown):
+        # What follows in the order of rules does not shine through.
+        for arguments in ({}, {"group_by": ["a"]}, {"group_by_period": "fortnight"}):
+            query = one.query(**arguments)
+            assert await refusal(one.aggregator, query) == "Invalid register_id"
+
+
+async def test_rules_7_and_8_need_the_register(make_register: MakeRegister) -> None:
+    register = await make_register(["a"])
+    ask = register.aggregator
+    assert await refusal(ask, register.query(group_by_period="fortnight", group_by=["b"])) == (
+        "Invalid group by period: fortnight"
+    )
+    assert await refusal(ask, register.query(group_by=["a", "b"])) == (
+        "Invalid group_by, b is not a meta-column for register"
+    )
+
+
+async def test_an_answer_that_the_caller_has_is_not_computed(
+    make_register: MakeRegister, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register = await make_register([], [(NOON, Decimal(1))])
+    first = await register.ask()
+    answer = answer_of(first)
+    assert answer.headers["ETag"] == first.etag
+    assert answer.headers["Tallyport-Plan"] == "raw"
+    assert answer.headers["Server-Timing"].startswith("db;dur=")
+    assert "Tallyport-Status" not in answer.headers
+
+    with monkeypatch.context() as patch:
+        patch.setattr(aggregate, "choose_plan", None)
+        again = await register.ask(if_none_match=f'"other", W/{first.etag}')
+    assert again.body is None
+    known = answer_of(again)
+    assert known.body == b""
+    assert known.headers["Tallyport-Status"] == "304"
+    assert known.headers["ETag"] == first.etag
+
+    await add_items(database, register, [(NOON, Decimal(1))])
+    changed = await register.ask(if_none_match=first.etag)
+    assert changed.body is not None
+    assert changed.etag != first.etag
+
+
+async def test_version_and_items_are_of_one_snapshot(
+    make_register: MakeRegister, database: Database
+) -> None:
+    register = await make_register([], [(NOON, Decimal(1))])
+    before = await register.ask()
+
+    class Interrupted(Aggregator):
+        async def _run(
+            self, connection: Connection, query: AggregateQuery, statement: Statement
+        ) -> bytes:
+            await add_items(database, register, [(NOON, Decimal(10))])
+            return await super()._run(connection, query, statement)
+
+    during = await Interrupted(database, AggregatorSettings()).answer(register.query())
+    assert (during.body, during.etag) == (before.body, before.etag)
+    assert await register.rows() == [["All", "All", 11]]
+
+
+async def test_a_deadline_that_has_passed_is_not_computed(
+    make_register: MakeRegister, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register = await make_register()
+    monkeypatch.setattr(aggregate, "check_scope", None)
+    with pytest.raises(DeadlineExceededError):
+        await register.ask(seconds=-0.001)
+
+
+async def test_a_deadline_ends_the_statement_on_the_server(
+    make_register: MakeRegister, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register = await make_register()
+    monkeypatch.setattr(aggregate, "choose_plan", sleeping("deadline test"))
+    began = time.monotonic()
+    with pytest.raises(DeadlineExceededError):
+        await register.ask(seconds=0.4)
+    assert time.monotonic() - began < 5
+
+    async def ended() -> bool:
+        async with database.acquire() as connection:
+            return await connection.fetchval(SLEEPERS, "%deadline test%") == 0
+
+    await until(ended, seconds=2)
+    monkeypatch.undo()
+    assert await register.rows() == [["All", "All", 0]]
+
+
+async def test_a_question_given_up_ends_on_the_server(
+    make_register: MakeRegister, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register = await make_register()
+    monkeypatch.setattr(aggregate, "choose_plan", sleeping("given up test"))
+
+    async def sleepers() -> int:
+        async with database.acquire() as connection:
+            return int(await connection.fetchval(SLEEPERS, "%given up test%"))
+
+    async def runs() -> bool:
+        return await sleepers() == 1
+
+    async def ended() -> bool:
+        return await sleepers() == 0
+
+    asking = asyncio.create_task(register.ask(seconds=50))
+    await until(runs)
+    asking.cancel()
+    await asyncio.wait({asking})
+    await until(ended, seconds=2)
+
+
+async def test_a_statement_that_somebody_cancelled_is_no_deadline(
+    make_register: MakeRegister, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register = await make_register()
+    monkeypatch.setattr(aggregate, "choose_plan", sleeping("cancelled test"))
+
+    count = SLEEPERS.replace("count(*)", "count(pg_cancel_backend(pid))")
+    asking = asyncio.create_task(register.ask(seconds=50))
+
+    async def cancelled() -> bool:
+        # More than once: a cancel that comes while the statement is only parsed does nothing.
+        async with database.acquire() as connection:
+            await connection.fetchval(count, "%cancelled test%")
+        return asking.done()
+
+    await until(cancelled)
+    with pytest.raises(UnavailableError):
+        await asking
+
+
+async def test_the_server_knows_the_deadline_too(
+    make_register: MakeRegister, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register = await make_register()
+    monkeypatch.setattr(aggregate, "choose_plan", setting("statement_timeout"))
+    [[_, _, milliseconds]] = await register.rows(seconds=20)
+    assert 10_000 < milliseconds <= 20_000
+    monkeypatch.setattr(aggregate, "choose_plan", setting("work_mem"))
+    assert await register.rows() == [["All", "All", 32 * 1024]]
+
+
+async def test_settings_do_not_outlive_the_question(
+    make_register: MakeRegister, database_settings: Any
+) -> None:
+    register = await make_register()
+    async with Database.open(database_settings, name="one", pool_max=1) as database:
+        await Aggregator(database, AggregatorSettings()).answer(register.query())
+        async with database.acquire() as connection:
+            assert await connection.fetchval("SHOW statement_timeout") == "0"
+            assert await connection.fetchval("SHOW enable_nestloop") == "on"
+            assert await connection.fetchval("SHOW transaction_read_only") == "off"
+
+
+async def test_only_reads(make_register: MakeRegister, monkeypatch: pytest.MonkeyPatch) -> None:
+    register = await make_register()
+    writing = "SELECT 1 AS period, nextval('outbox_outbox_id_seq') AS items, 1::numeric AS amount"
+    monkeypatch.setattr(aggregate, "choose_plan", plan_of(writing))
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+        await register.ask()
+
+
+async def test_too_many_at_once_are_refused(
+    make_register: MakeRegister, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register = await make_register()
+    settings = AggregatorSettings(questions_max=1, waiting_max=0, retry_after_seconds=2)
+    aggregator = Aggregator(database, settings)
+    monkeypatch.setattr(aggregate, "choose_plan", sleeping("overload test"))
+
+    async def runs() -> bool:
+        async with database.acquire() as connection:
+            return int(await connection.fetchval(SLEEPERS, "%overload test%")) == 1
+
+    asking = asyncio.create_task(aggregator.answer(register.query(seconds=50)))
+    await until(runs)
+    with pytest.raises(OverloadedError) as caught:
+        await aggregator.answer(register.query())
+    assert caught.value.retry_after_seconds == 2
+    # What is wrong with a question is told even then: that takes no turn.
+    assert await refusal(aggregator, register.query(timezone="nope")) == "Invalid timezone: nope"
+    asking.cancel()
+    await asyncio.wait({asking})
+    monkeypatch.undo()
+    assert (await aggregator.answer(register.query())).body is not None
+
+
+async def test_rows_are_limited_by_name_and_never_cut(
+    make_register: MakeRegister, database: Database
+) -> None:
+    rows = [(NOON + timedelta(days=n % 3), Decimal(n), f"g{n}") for n in range(10)]
+    register = await make_register(["a"], rows)
+    question: dict[str, Any] = {"group_by": ["a"], "group_by_period": "quarter"}
+    fits = Aggregator(database, AggregatorSettings(rows_max=40))
+    assert (await fits.answer(register.query(**question))).body is not None
+    for rows_max in (39, 10, 9, 3, 1):
+        tight = Aggregator(database, AggregatorSettings(rows_max=rows_max))
+        message = await refusal(tight, register.query(**question))
+        assert message.startswith(f"more than {rows_max} rows: ")
+
+
+async def test_periods_are_limited_by_name(make_register: MakeRegister, database: Database) -> None:
+    register = await make_register()
+    tight = Aggregator(database, AggregatorSettings(periods_max=365))
+    message = await refusal(tight, register.query(group_by_period="day"))
+    assert message.startswith("more than 365 periods: ")
+
+
+async def test_bytes_are_limited_by_name(make_register: MakeRegister, database: Database) -> None:
+    rows = [(NOON, Decimal(1), f"{n}" * 900) for n in range(8)]
+    register = await make_register(["a"], rows)
+    for body_bytes_max, period in ((2_000, None), (7_400, None), (80_000, "month")):
+        tight = Aggregator(database, AggregatorSettings(body_bytes_max=body_bytes_max))
+        question = register.query(group_by=["a"], group_by_period=period)
+        message = await refusal(tight, question)
+        assert message.startswith(f"more than {body_bytes_max} bytes: ")
+    fits = Aggregator(database, AggregatorSettings(body_bytes_max=8_000))
+    assert (await fits.answer(register.query())).body is not None
+
+
+async def test_a_fresh_question_sees_a_committed_write(
+    make_register: MakeRegister, database: Database
+) -> None:
+    register = await make_register()
+    for count in range(1, 6):
+        await add_items(database, register, [(NOON, Decimal(1))])
+        assert await register.rows("item_count") == [["All", "All", count]]
+
+
+async def test_the_deadline_is_an_instant_of_any_zone(make_register: MakeRegister) -> None:
+    register = await make_register()
+    query = register.query()
+    assert query.deadline.tzinfo is UTC
+    moved = query.model_copy(
+        update={"deadline": datetime.now().astimezone() + timedelta(seconds=5)}
+    )
+    assert (await register.aggregator.answer(moved)).body is not None

@@ -1,0 +1,91 @@
+"""How many questions run, how many wait, and what becomes of the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from services.aggregator.admission import Admission
+from shared.errors import OverloadedError
+
+
+def admission(*, waiting_max: int = 1) -> Admission:
+    return Admission(questions_max=2, waiting_max=waiting_max, retry_after_seconds=3.0)
+
+
+async def occupy(gate: Admission, stack: AsyncExitStack) -> None:
+    for _ in range(2):
+        await stack.enter_async_context(gate.turn(seconds=1))
+
+
+async def wait_until_waiting(gate: Admission, count: int) -> None:
+    async with asyncio.timeout(5):
+        while gate.waiting != count:  # noqa: ASYNC110 - waiting for a condition, with a deadline
+            await asyncio.sleep(0)
+
+
+async def test_refuses_what_may_not_wait() -> None:
+    gate = admission(waiting_max=0)
+    async with AsyncExitStack() as stack:
+        await occupy(gate, stack)
+        with pytest.raises(OverloadedError) as caught:
+            await stack.enter_async_context(gate.turn(seconds=60))
+    assert caught.value.retry_after_seconds == 3.0
+    async with gate.turn(seconds=0.001):
+        pass
+
+
+async def test_waits_in_turn_and_refuses_the_next() -> None:
+    gate = admission()
+
+    async def one() -> None:
+        async with gate.turn(seconds=60):
+            pass
+
+    async with AsyncExitStack() as stack:
+        await occupy(gate, stack)
+        waiting = asyncio.create_task(one())
+        await wait_until_waiting(gate, 1)
+        with pytest.raises(OverloadedError):
+            await one()
+    async with asyncio.timeout(5):
+        await waiting
+    assert gate.waiting == 0
+
+
+async def test_waits_no_longer_than_the_deadline() -> None:
+    gate = admission()
+    async with AsyncExitStack() as stack:
+        await occupy(gate, stack)
+        with pytest.raises(OverloadedError):
+            await stack.enter_async_context(gate.turn(seconds=0.01))
+        assert gate.waiting == 0
+
+
+async def test_one_that_gives_up_leaves_no_trace() -> None:
+    gate = admission()
+
+    async def one() -> None:
+        async with gate.turn(seconds=60):
+            pass
+
+    async with AsyncExitStack() as stack:
+        await occupy(gate, stack)
+        waiting = asyncio.create_task(one())
+        await wait_until_waiting(gate, 1)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        assert gate.waiting == 0
+    async with AsyncExitStack() as stack:
+        async with asyncio.timeout(5):
+            await occupy(gate, stack)
+
+
+async def test_a_failure_gives_its_turn_back() -> None:
+    gate = admission(waiting_max=0)
+    for _ in range(5):
+        with pytest.raises(ZeroDivisionError):
+            async with gate.turn(seconds=1):
+                raise ZeroDivisionError
