@@ -1,4 +1,5 @@
-"""`python -m devstack engines up|down|status [--run-dir DIR]`
+"""`python -m devstack engines up|down|status [--run-dir DIR]`, and for the whole system, engines
+and services, `python -m devstack up|down|status|logs|demo [--run-dir DIR]`
 
 `up` starts what does not run and returns; `down` stops everything and keeps the data; `status`
 tells (exit code 0: all of it runs, 3: some of it does not).
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from devstack import stack_commands
 from devstack.engines import ENGINE_PROCESSES, RunningEngines, start_engines, stop_engines
 from devstack.errors import EngineError
 from devstack.processes import recorded
@@ -27,11 +29,14 @@ def main(arguments: list[str] | None = None) -> int:
     engines = groups.add_parser("engines", help="PostgreSQL, RabbitMQ and the S3 server")
     engines.add_argument("action", choices=["up", "down", "status"])
     engines.add_argument("--run-dir", type=Path, default=DEFAULT_RUN_DIR, help="default: .run")
+    stack_commands.add_to(groups, DEFAULT_RUN_DIR)
     options = parser.parse_args(arguments)
     # So that a start that is told to end cleans up like one that is interrupted.
     signal.signal(signal.SIGTERM, _terminate)
     actions = {"up": up, "down": down, "status": status}
     try:
+        if options.group != "engines":
+            return stack_commands.run(options)
         return actions[options.action](options.run_dir.resolve())
     except EngineError as error:
         print(error, file=sys.stderr)
