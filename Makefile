@@ -1,0 +1,58 @@
+# Everything that one does with this repository. `make` alone lists it.
+
+PYTHON_IN_VENV := .venv/bin/python
+READY := .venv/.setup-complete
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down status logs test check lint types architecture format lock clean
+
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with everything that is needed (again only after a change)
+
+$(READY): requirements-dev.lock pyproject.toml scripts/setup
+	@scripts/setup
+
+demo: setup ## start it all, import real data, build a report, ask for numbers, check them
+	@$(PYTHON_IN_VENV) -m devstack demo
+
+up: setup ## start engines and services, and wait until they are ready
+	@$(PYTHON_IN_VENV) -m devstack up
+
+down: ## stop services and engines; the data stays
+	@if [ -x $(PYTHON_IN_VENV) ]; then $(PYTHON_IN_VENV) -m devstack down; fi
+
+status: setup ## show what runs
+	@$(PYTHON_IN_VENV) -m devstack status
+
+logs: setup ## the ends of all logs; NAME=gateway for one, FOLLOW=1 to stay
+	@$(PYTHON_IN_VENV) -m devstack logs $(NAME) $(if $(FOLLOW),--follow)
+
+test: setup ## all tests, on real engines; ARGS='-k name' for some
+	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
+
+check: lint types architecture ## what CI asks besides the tests
+
+lint: setup ## style and mistakes (ruff)
+	@$(PYTHON_IN_VENV) -m ruff check .
+	@$(PYTHON_IN_VENV) -m ruff format --check .
+
+types: setup ## types (mypy --strict)
+	@$(PYTHON_IN_VENV) -m mypy
+
+architecture: setup ## who may import whom (import-linter)
+	@.venv/bin/lint-imports
+
+format: setup ## lay out the code as `lint` wants it
+	@$(PYTHON_IN_VENV) -m ruff check --fix-only --quiet .
+	@$(PYTHON_IN_VENV) -m ruff format .
+
+lock: setup ## resolve pyproject.toml into the lock files anew
+	@scripts/lock
+
+clean: down ## stop everything; remove .venv, data, logs and caches
+	@if [ -x $(PYTHON_IN_VENV) ] && [ -d .run ]; then \
+		$(PYTHON_IN_VENV) -c "from pathlib import Path; from devstack.run_folder import wipe; wipe(Path('.run').resolve())"; fi
+	@rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
