@@ -42,6 +42,7 @@ class PidFile(BaseModel):
     boot_id: str
     stop_signal: int
     stop_seconds: float
+    signal_every_seconds: float | None
     log: Path
     log_offset: int
 
@@ -75,6 +76,8 @@ class Child:
     stop_signal: signal.Signals = signal.SIGTERM
     ready_seconds: float = 60.0
     stop_seconds: float = 20.0
+    signal_every_seconds: float | None = None
+    """For programs that lose a signal that comes too early; others may take a second for "now!"."""
     port: int | None = field(default=None)
     """When given, readiness also needs this very process to listen there."""
 
@@ -126,6 +129,7 @@ class Child:
             boot_id=process_table.boot_id(),
             stop_signal=self.stop_signal,
             stop_seconds=self.stop_seconds,
+            signal_every_seconds=self.signal_every_seconds,
             log=self.log,
             log_offset=offset,
         )
@@ -186,14 +190,23 @@ def stop_recorded(pid_file: Path) -> None:
         return  # a watchdog that stops the others
     if record is not None and record.alive:
         family = process_table.with_descendants(record.process)
-        process_table.send(record.process, record.stop_signal)
-        late = process_table.wait_gone([record.process], record.stop_seconds)
+        late = _ask_to_end(record)
         _end(family, 0.0 if late else GRACE_SECONDS)
     kill_marked(lambda mark: mark == str(pid_file))
     if record is not None and record.pid in _started:
         # A zombie keeps its id, by which PostgreSQL's lock file would take it for alive.
         _started.pop(record.pid).wait(KILL_SECONDS)
     pid_file.unlink(missing_ok=True)
+
+
+def _ask_to_end(record: PidFile) -> bool:
+    """Signal the leader and wait; whether it is still there at its deadline."""
+    deadline = time.monotonic() + record.stop_seconds
+    while (left := deadline - time.monotonic()) > 0:
+        process_table.send(record.process, record.stop_signal)
+        if not process_table.wait_gone([record.process], record.signal_every_seconds or left):
+            return False
+    return True
 
 
 def kill_marked(accepts: Callable[[str], bool]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -100,6 +101,7 @@ class RabbitMQ:
             cwd=self._folder,
             ready_seconds=120.0,
             stop_seconds=30.0,
+            signal_every_seconds=1.0,  # Erlang drops one that arrives in its first moments
             port=settings.port,
         )
 
@@ -108,12 +110,17 @@ class RabbitMQ:
         return self.settings.url
 
     def start(self) -> None:
+        complete = self._folder / "complete"
         if not self.child.alive():
+            if not complete.exists():
+                # Ended during its first boot: a half-made database is not mended, and holds nothing.
+                shutil.rmtree(self._folder / "mnesia", ignore_errors=True)
             self._write_files()
         self.epmd.start()
         self.epmd.wait_ready()
         self.child.start()
         self.child.wait_ready()
+        complete.touch()
 
     def stop(self) -> None:
         self.child.stop()

@@ -74,11 +74,12 @@ def test_the_command_line_starts_tells_and_stops(run_dir: Path) -> None:
 
 async def test_two_run_folders_side_by_side(running: RunningEngines, run_dir: Path) -> None:
     with start_engines(run_dir, durable=False) as other:
-        for engines in (running.engines, other.engines):
-            connection = await asyncpg.connect(engines.database_url)
+        for each in (running, other):
+            connection = await asyncpg.connect(each.engines.database_url)
             data = await connection.fetchval("SELECT current_setting('data_directory')")
-            assert (str(run_dir) in data) == (engines == other.engines)
+            assert data == str(each.postgres.settings.data)
             await connection.close()
+        assert running.postgres.settings.data != other.postgres.settings.data
         assert other.rabbitmq.ctl("list_queues", "name").split() in ([], ["name"])
         assert other.object_store.client().list_buckets()[0].name == "tallyport"
     assert left_behind(run_dir) == []

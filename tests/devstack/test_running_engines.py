@@ -85,8 +85,8 @@ async def test_a_message_goes_through_a_quorum_queue(running: RunningEngines) ->
 
 
 async def test_a_persistent_message_survives(running: RunningEngines) -> None:
-    """Restart, application restart, SIGKILL: in this order, for RabbitMQ 3.10 writes down new quorum
-    queues with a delay, and one that is killed before that never gets a leader again."""
+    """Restart, application restart, SIGKILL: in this order, for RabbitMQ 3.10 writes down new
+    quorum queues with a delay, and one that is killed before that never gets a leader again."""
     name = "devstack.survives"
     rabbitmq = running.rabbitmq
 
