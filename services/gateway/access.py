@@ -20,7 +20,7 @@ from shared.database.registers import store_of_register
 from shared.errors import InvalidArgumentError
 
 STORE_HEADER = "Tallyport-Store"
-PRINCIPAL = "principal"
+PRINCIPAL = web.RequestKey("principal", Principal)
 _PUBLIC_ROOTS = frozenset({"", "healthz", "readyz", "metrics", "rels"})
 _UNAUTHENTICATED = "a valid bearer token is required"
 _ID_DIGITS_MAX = 18
@@ -59,7 +59,7 @@ async def _principal(request: web.Request) -> Principal | None:
 
 def demand(request: web.Request, scope: Scope) -> Principal:
     """The principal, if its token has the scope; else 403, which says what is missing."""
-    principal: Principal = request[PRINCIPAL]
+    principal = request[PRINCIPAL]
     if scope not in principal.scopes:
         raise web.HTTPForbidden(reason=f"the token lacks the scope {scope.value}")
     return principal

@@ -118,6 +118,10 @@ async def _record(
     request: web.Request, recording: _Recording, shown: tuple[str, ...]
 ) -> web.Response:
     settings = dependencies(request).settings.gateway
+    if request.content_type not in record_stream.CONTENT_TYPES:
+        raise web.HTTPUnsupportedMediaType(
+            reason=f"send {', '.join(record_stream.CONTENT_TYPES)}; not {request.content_type}"
+        )
     try:
         async for batch in record_stream.batches(
             bodies.chunks(request),

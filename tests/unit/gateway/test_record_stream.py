@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -109,7 +110,16 @@ async def test_csv_rows_become_items_with_their_labels_in_meta() -> None:
     ("content_type", "body", "named"),
     [
         (JSON, b'{"a": 1}', "array"),
-        (JSON, b'[{"a": 1}', "JSON"),
+        (JSON, b'[{"a": 1}', "does not end"),
+        (JSON, b'[{"a": 1', "record 0"),
+        (JSON, b'[{"a": 1},]', "record 1"),
+        (JSON, b'[{"a": 1} {"a": 2}]', "behind record 1"),
+        (JSON, b'[{"a": 1}, 5]', "record 1 is not a JSON object"),
+        (JSON, b'[{"a": NaN}]', "NaN"),
+        (JSON, b'[{"a": \xff}]', "UTF-8"),
+        (JSON, b'[{"a":' + b"[" * 5_000 + b"]" * 5_000 + b"}]", "nested too deeply"),
+        (JSON, b"[" * 5_000, "record 0"),
+        (NDJSON[0], b'{"a":' + b"[" * 5_000, "line 1"),
         (JSON, b"[1]", "record 0"),
         (JSON, b"", "array"),
         (JSON, b'[{"a": 1}] x', "JSON"),
@@ -122,7 +132,6 @@ async def test_csv_rows_become_items_with_their_labels_in_meta() -> None:
         (CSV, b'unique_key,amount,originated_at\n"k,1,x\n', "inside a quoted field"),
         (CSV, b"unique_key,amount,originated_at\na,1,x\nb,1\n", "row 1"),
         (CSV, b"unique_key,amount,originated_at\n\xff,1,x\n", "UTF-8"),
-        ("text/plain", b"x", "text/plain"),
     ],
 )
 async def test_what_cannot_be_read_is_named(content_type: str, body: bytes, named: str) -> None:
@@ -145,6 +154,22 @@ async def test_a_record_without_end_is_not_held_for_ever(content_type: str, star
             endless(), content_type, records_max=3, bytes_max=1_000_000, record_bytes_max=LIMIT
         ):
             pass
+
+
+@pytest.mark.parametrize("content_type", [JSON, NDJSON[0], CSV])
+async def test_what_trickles_in_byte_by_byte_costs_no_more(content_type: str) -> None:
+    """A record of 120 kB with a line break in every second byte, a byte at a time: were each byte
+    to look at all before it again, this would take minutes."""
+    text = "x\n" * 60_000
+    body = {
+        JSON: json.dumps([{"a": text}]),
+        NDJSON[0]: json.dumps({"a": text}),
+        CSV: f'unique_key,amount,originated_at\n"{text}",1,x\n',
+    }[content_type]
+    started = time.process_time()
+    (record,) = _flat(await _split(body.encode(), content_type, size=1, limit=1_000_000))
+    assert text in record.values()
+    assert time.process_time() - started < 10
 
 
 async def test_batches_are_bounded_in_bytes_too() -> None:
