@@ -101,7 +101,8 @@ class ObjectStore:
         """Run the server and make the bucket."""
         children = self.children
         if self.settings.server == "swift":
-            swift.write_rings(self._run_dir, list(self.settings.ports[1:]))
+            storage_ports = list(self.settings.ports[1:])
+            swift.write_rings(self._run_dir, storage_ports, children[-1].environment)
         for child in children:
             child.start()
         for child in children:

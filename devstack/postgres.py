@@ -92,7 +92,6 @@ class Postgres:
 
     def __init__(self, run_dir: Path, settings: PostgresSettings, durable: bool) -> None:
         self.settings = settings
-        self._environment = environment_without("PG", "LC_", "LANG") | {"LC_ALL": "C"}
         options = SETTINGS | (DURABLE if durable else FORGETFUL) | {"port": str(settings.port)}
         if _shared_memory_is_small():
             options["dynamic_shared_memory_type"] = "mmap"
@@ -104,7 +103,7 @@ class Postgres:
                 *("-D", str(settings.data)),
                 *(part for name, value in options.items() for part in ("-c", f"{name}={value}")),
             ),
-            env=self._environment,
+            env=environment_without("PG", "LC_", "LANG") | {"LC_ALL": "C"},
             ready=self._answers,
             cwd=Path("/"),
             user=settings.account,
@@ -155,7 +154,7 @@ class Postgres:
         address = ("-h", "127.0.0.1", "-p", port, "-U", USER, "-d", database)
         return subprocess.run(
             [psql, "-X", "-q", "-A", "-t", "-w", *address, "-c", statement],
-            env=self._environment
+            env=self.child.environment
             | {"PGPASSWORD": self.settings.password, "PGCONNECT_TIMEOUT": "5"},
             capture_output=True,
             text=True,
@@ -197,7 +196,7 @@ class Postgres:
                     *(f"--pwfile={secret}", "--encoding=UTF8", "--locale=C"),
                     *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
                 ],
-                env=self._environment,
+                env=self.child.environment,
                 cwd="/",
                 user=settings.account,
                 extra_groups=None if settings.account is None else [],

@@ -90,6 +90,12 @@ class Child:
         return self.run_dir / "pids" / f"{self.name}.json"
 
     @property
+    def environment(self) -> dict[str, str]:
+        """`env` with the mark. Short commands for a child (initdb, rabbitmqctl) run with it
+        too: it is how they are found when whoever started them is gone."""
+        return {**self.env, MARKER: str(self.pid_file)}
+
+    @property
     def process(self) -> ProcessId | None:
         """The living process, or None."""
         record = _read(self.pid_file)
@@ -114,7 +120,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**self.env, MARKER: str(self.pid_file)},
+                env=self.environment,
                 cwd=self.cwd,
                 start_new_session=True,
                 user=self.user,

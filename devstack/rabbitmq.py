@@ -82,13 +82,13 @@ class RabbitMQ:
         self.settings = settings
         self._folder = run_dir / "rabbitmq"
         self._script = script
-        self._environment = self._private_environment()
+        environment = self._private_environment()
         # Its own child: Erlang would start it as a daemon that nobody stops.
         self.epmd = Child(
             run_dir=run_dir,
             name="rabbitmq-epmd",
             argv=(_epmd(), "-port", str(settings.epmd_port), "-address", "127.0.0.1"),
-            env=self._environment,
+            env=environment,
             ready=lambda: True,
             port=settings.epmd_port,
         )
@@ -96,7 +96,7 @@ class RabbitMQ:
             run_dir=run_dir,
             name="rabbitmq",
             argv=(str(script),),
-            env=self._environment,
+            env=environment,
             ready=self._answers,
             cwd=self._folder,
             ready_seconds=120.0,
@@ -113,7 +113,7 @@ class RabbitMQ:
         complete = self._folder / "complete"
         if not self.child.alive():
             if not complete.exists():
-                # Ended during its first boot: a half-made database is not mended, and holds nothing.
+                # It ended during its first boot: a half-made database is not mended, and empty.
                 shutil.rmtree(self._folder / "mnesia", ignore_errors=True)
             self._write_files()
         self.epmd.start()
@@ -147,7 +147,7 @@ class RabbitMQ:
         """`rabbitmqctl` on this node; returns what it prints. Raises EngineError when it fails."""
         done = subprocess.run(
             [self._script.with_name("rabbitmqctl"), "-q", "-n", NODE, *arguments],
-            env=self._environment,
+            env=self.child.environment,
             stdin=subprocess.DEVNULL,
             cwd=self._folder,
             capture_output=True,

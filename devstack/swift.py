@@ -12,7 +12,7 @@ import os
 import pwd
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from devstack import run_folder
@@ -161,7 +161,7 @@ def children(
     return [*servers, child("proxy", proxy_port, proxy, ready)]
 
 
-def write_rings(run_dir: Path, storage_ports: list[int]) -> None:
+def write_rings(run_dir: Path, storage_ports: list[int], environment: Mapping[str, str]) -> None:
     """The rings hold the ports, so they are written anew whenever those change."""
     folder = run_dir / "swift"
     stamp, wanted = folder / "rings.ports", " ".join(map(str, storage_ports))
@@ -170,7 +170,7 @@ def write_rings(run_dir: Path, storage_ports: list[int]) -> None:
     script = Path(__file__).with_name("swift_rings.py")
     done = subprocess.run(
         [sys.executable, "-P", script, folder, *map(str, storage_ports)],
-        env=environment_without("PYTHON"),
+        env=environment,
         capture_output=True,
         text=True,
         timeout=RINGS_SECONDS,
