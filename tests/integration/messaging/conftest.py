@@ -81,6 +81,7 @@ async def raw(broker: Broker, url: str) -> AsyncIterator[Raw]:
 def node(rabbit: RabbitMQ) -> Iterator[RabbitMQ]:
     """The broker's node, for tests that disturb it; up and well again afterwards."""
     yield rabbit
+    if rabbit.child.alive():
+        rabbit.ctl("start_app")
     rabbit.start()
-    rabbit.ctl("start_app")
     rabbit.ctl("set_vm_memory_high_watermark", "0.4")
