@@ -45,9 +45,12 @@ def read_lines(text: Iterable[str]) -> Iterator[Line]:
             raise BadFileError(f"line 1: no column {', '.join(missing)}")
         for row in reader:
             yield _line(row)
-    except (csv.Error, ValueError, InvalidOperation) as error:
+    except (csv.Error, UnicodeDecodeError) as error:
+        # The reader counts a line once it has read it.
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise BadFileError(f"line {reader.line_num}: {reason}") from None
+        raise BadFileError(f"line {reader.line_num + 1}: {reason}") from None
+    except ValueError as error:
+        raise BadFileError(f"line {reader.line_num}: {error}") from None
 
 
 def _line(row: dict[str, str]) -> Line:
