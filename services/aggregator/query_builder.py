@@ -97,10 +97,8 @@ def _value(measure: Measure, *, invert_sign: bool) -> str:
         return "items"
     if measure is Measure.SUM:
         return f"trim_scale({sign}amount)"
-    # A division has at least 16 significant digits by itself. An average that has a last digit is
-    # shown to it: dividing by n adds as many digits as n has factors of 2 or 5, 62 at most.
-    quotient, exact = "amount / items", "round(amount, scale(amount) + 62) / items"
-    return (
-        f"CASE WHEN items = 0 THEN 0 ELSE trim_scale({sign}CASE WHEN ({quotient}) * items = amount"
-        f" THEN {quotient} WHEN ({exact}) * items = amount THEN {exact} ELSE {quotient} END) END"
-    )
+    # A division has at least 16 significant digits, and as many decimals as what is divided. An
+    # average that has a last digit is exact: dividing by n adds as many decimals as n has factors
+    # of 2 or of 5, which is log2(n) at most (ln 2 is a little over 0.69).
+    digits = "scale(amount) + ceil(ln(items::float8) / 0.69)::int"
+    return f"CASE WHEN items > 0 THEN trim_scale({sign}round(amount, {digits}) / items) ELSE 0 END"

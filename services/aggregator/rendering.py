@@ -100,9 +100,9 @@ def _csv_text(text: str) -> str:
 
 
 def _csv_sql(column: str) -> str:
-    """The same as `_csv_text`, on the other side. There is no NUL in PostgreSQL's text."""
-    guarded = rf"CASE WHEN {column} ~ '^[=+@\t\r-]' THEN '''' || {column} ELSE {column} END"
+    """The same as `_csv_text`, on the other side; `export_text` is the guard of all exports."""
+    text = f"export_text({column})"
     return (
-        rf"""CASE WHEN {column} ~ '[,"\r\n]' THEN '"' || replace({guarded}, '"', '""') || '"' """
-        f"ELSE {guarded} END"
+        rf"""CASE WHEN {column} ~ '[,"\r\n]' THEN '"' || replace({text}, '"', '""') || '"' """
+        f"ELSE {text} END"
     )

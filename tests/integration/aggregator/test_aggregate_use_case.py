@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -142,6 +143,30 @@ async def test_version_and_items_are_of_one_snapshot(
     during = await Interrupted(database, AggregatorSettings()).answer(register.query())
     assert (during.body, during.etag) == (before.body, before.etag)
     assert await register.rows() == [["All", "All", 11]]
+
+
+async def test_cells_are_joined_by_hash_whatever_the_estimates(
+    make_register: MakeRegister, database: Database
+) -> None:
+    """A merge of groups with cells by group alone took 5 s where this takes 20 ms."""
+    rows = [
+        (NOON + timedelta(days=n % 50), Decimal(1), f"a{n % 12}", f"b{n % 5}") for n in range(3_000)
+    ]
+    register = await make_register(["a", "b"], rows)
+    plans: list[str] = []
+
+    class Explaining(Aggregator):
+        async def _run(
+            self, connection: Connection, _query: AggregateQuery, statement: Statement
+        ) -> bytes:
+            plan = await connection.fetch("EXPLAIN " + statement.sql, *statement.values)
+            plans.append("\n".join(line[0] for line in plan))
+            return b""
+
+    explaining = Explaining(database, AggregatorSettings())
+    await explaining.answer(register.query(group_by=["a", "b"], group_by_period="day"))
+    assert re.search(r"Hash Cond: .*period.*c0.*c1", plans[0])
+    assert "Merge" not in plans[0]
 
 
 async def test_a_deadline_that_has_passed_is_not_computed(
