@@ -46,33 +46,36 @@ fi
 install "$1" || { apt-get update -q -o DPkg::Lock::Timeout=300; install "$1"; }
 if [ -d /run/systemd/system ]; then
     systemctl disable --now "$1" || true
+else
+    update-rc.d "$1" disable || true
 fi
 """
 
 
 def server_script() -> Path:
     """The server script; installs the package if need be. Raises EngineError with the ways out."""
-    if script := _find():
-        return script
+    lock = Path(tempfile.gettempdir()) / f"tallyport-{PACKAGE}-{os.getuid()}.lock"
+    with lock.open("a") as file:
+        # Another checkout may be at it; what it has unpacked is not yet complete.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return _find() or _install()
+
+
+def _install() -> Path:
     root = _as_root()
     if root is None:
         raise EngineError(_ways_out("it is not installed, and this user may not install packages"))
     if shutil.which("apt-get") is None:
         raise EngineError(_ways_out("it is not installed, and there is no apt-get here"))
-    lock = Path(tempfile.gettempdir()) / f"tallyport-{PACKAGE}-{os.getuid()}.lock"
-    with lock.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # another checkout may be at it
-        if script := _find():
-            return script
-        done = subprocess.run(
-            [*root, "sh", "-c", INSTALL, "sh", PACKAGE],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_SECONDS,
-            start_new_session=True,  # Ctrl-C must not catch dpkg half-way
-            check=False,
-        )
+    done = subprocess.run(
+        [*root, "sh", "-c", INSTALL, "sh", PACKAGE],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=INSTALL_SECONDS,
+        start_new_session=True,  # Ctrl-C must not catch dpkg half-way
+        check=False,
+    )
     if script := _find():
         return script
     tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
