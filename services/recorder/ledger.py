@@ -1,25 +1,29 @@
 """Appending to ledgers: the one place that writes `register_items`, inside a transaction.
 
-Comes in: rows by physical column, with the batch they belong to. Goes out: how many were new, and
-which contradict what is there. Nothing is ever updated or removed.
+Comes in: rows by physical column, with the batch they belong to. Goes out: how many of each were
+new, or a `ConflictError`. Nothing is ever updated or removed.
 
     await ledger.prepare(connection)
     await ledger.fill(connection, rows, columns)      and, or, await ledger.take_reversals(...)
-    appended = await ledger.append(connection, ...)
+    new = await ledger.append(connection, ...)
     await ledger.announce(connection, ...)
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
+import asyncpg
+
+from services.recorder.writing import planned_for_each_use
+from shared.contracts.failures import FailureDetail
 from shared.contracts.recording import ItemsRecorded
 from shared.database import outbox, registers
 from shared.database.pool import Connection
 from shared.database.queries import load_queries
+from shared.errors import ConflictError
 
 _SQL = load_queries(__file__)
 
@@ -38,22 +42,6 @@ COLUMNS = (
 
 # (batch, ordinal, key, amount as text, when, description, units), then the meta values.
 Row = tuple[int | str | datetime | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """`keys`: those of the new rows, if some of the rows were known already; None if none was."""
-
-    inserted: int
-    keys: frozenset[str] | None
-
-
-class Contradiction(NamedTuple):
-    """A row whose key stands for something else. `ordinal` counts from 0 in its batch."""
-
-    batch: int
-    ordinal: int
-    unique_key: str
 
 
 async def prepare(connection: Connection) -> None:
@@ -75,31 +63,61 @@ async def take_reversals(
     connection: Connection, store_id: int, register_id: int, keys: Sequence[str]
 ) -> int:
     """Bring the reverses of what stands under these keys; how many of the keys there are."""
-    rows = await connection.fetch(_SQL["take_reversals"], store_id, register_id, keys, VOID_MARK)
+    async with planned_for_each_use(connection):
+        rows = await connection.fetch(
+            _SQL["take_reversals"], store_id, register_id, keys, VOID_MARK
+        )
     return len(rows)
 
 
-async def append(
-    connection: Connection, store_id: int, register_id: int, *, expected: int
-) -> Appended:
-    """Write what is new of the `expected` rows that were brought."""
-    row = await connection.fetchrow(_SQL["append"], store_id, register_id, expected)
-    if row is None:
-        raise RuntimeError("count(*) returned nothing")
-    if row["inserted"] == expected:
-        return Appended(expected, None)
-    return Appended(row["inserted"], frozenset(row["keys"] or ()))
+async def append(connection: Connection, store_id: int, register_id: int) -> Counter[int] | None:
+    """Write what is new of what was brought: how many by batch, or None for all of it.
+
+    Raises `ConflictError` naming the first rows whose key stands for something else, there or in
+    an earlier row; the transaction must fail then, for the others are written.
+    """
+    new = await _insert(connection, store_id, register_id)
+    # Rollups: `incoming_items` now tells what was really inserted (is_new), whichever way it was.
+    # Their differences are to be computed from it here.
+    return new  # noqa: RET504
 
 
-async def contradictions(
+async def _insert(connection: Connection, store_id: int, register_id: int) -> Counter[int] | None:
+    try:
+        async with connection.transaction():
+            await connection.execute(_SQL["append_all"], store_id, register_id)
+    except asyncpg.UniqueViolationError:
+        inserted = await connection.fetch(_SQL["append_new"], store_id, register_id)
+    else:
+        return None
+    await _require_no_contradiction(connection, store_id, register_id)
+    async with planned_for_each_use(connection):
+        await connection.execute(_SQL["mark_known"], [row[0] for row in inserted])
+    counts = await connection.fetch(_SQL["count_new"])
+    return Counter({row["batch"]: row["inserted"] for row in counts})
+
+
+async def _require_no_contradiction(
     connection: Connection, store_id: int, register_id: int
-) -> list[Contradiction]:
-    """The first rows that contradict the ledger, after `append`. The transaction must fail, if
-    there are any."""
-    rows = await connection.fetch(
-        _SQL["contradictions"], store_id, register_id, CONTRADICTIONS_TOLD_MAX
-    )
-    return [Contradiction(*row) for row in rows]
+) -> None:
+    async with planned_for_each_use(connection):
+        found = await connection.fetch(
+            _SQL["contradictions"], store_id, register_id, CONTRADICTIONS_TOLD_MAX
+        )
+    if found:
+        reason = "the unique_key {!r} is taken by an item with other content"
+        raise ConflictError(
+            reason.format(found[0]["unique_key"]),
+            details=tuple(
+                FailureDetail(
+                    index=row["ordinal"],
+                    field="unique_key",
+                    reason=reason.format(row["unique_key"]),
+                )
+                for row in found
+                if row["batch"] == found[0]["batch"]
+            ),
+        )
 
 
 async def announce(

@@ -6,11 +6,11 @@ that wait at the same time are committed together, and are judged as if each had
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from services.recorder import ledger
 from services.recorder.lanes import Lanes
-from services.recorder.ledger import Appended, Row
+from services.recorder.ledger import Row
 from services.recorder.writing import write
 from shared.contracts.failures import FailureDetail
 from shared.contracts.recording import Item, Recorded, RecordItems
@@ -64,31 +64,37 @@ async def write_batches(
         register = require_writable(await find_register(connection, store_id, register_id))
     except TallyportError as error:
         return [error] * len(batches)
-    rows_of_batches: list[list[Row] | InvalidArgumentError] = []
+    outcomes: list[Outcome] = []
+    rows: list[Row] = []
     for number, batch in enumerate(batches):
         try:
-            rows_of_batches.append(rows_of(batch.items, register, batch=number))
+            rows += rows_of(batch.items, register, batch=number)
         except InvalidArgumentError as error:
-            rows_of_batches.append(error)
-    rows = [row for those in rows_of_batches if isinstance(those, list) for row in those]
-    appended = Appended(0, None)
-    if rows:
-        await ledger.prepare(connection)
-        await ledger.fill(connection, rows, tuple(register.meta))
-        appended = await ledger.append(connection, store_id, register_id, expected=len(rows))
-        if appended.keys is not None:
-            await require_no_contradiction(connection, store_id, register_id)
-        await ledger.announce(
-            connection,
-            store_id,
-            register_id,
-            inserted=appended.inserted,
-            traceparent=batches[0].traceparent,
-        )
-    new = None if appended.keys is None else set(appended.keys)
+            outcomes.append(error)
+        else:
+            outcomes.append(Recorded(inserted=len(batch.items)))
+    if not rows:
+        return outcomes
+    await ledger.prepare(connection)
+    await ledger.fill(connection, rows, tuple(register.meta))
+    new = await ledger.append(connection, store_id, register_id)
+    await ledger.announce(
+        connection,
+        store_id,
+        register_id,
+        inserted=len(rows) if new is None else new.total(),
+        traceparent=batches[0].traceparent,
+    )
+    return outcomes if new is None else _with_duplicates(outcomes, new)
+
+
+def _with_duplicates(outcomes: Sequence[Outcome], new: Mapping[int, int]) -> list[Outcome]:
+    """The outcomes again, knowing how many of each batch were inserted."""
     return [
-        those if isinstance(those, InvalidArgumentError) else recorded_of(those, new)
-        for those in rows_of_batches
+        Recorded(inserted=new.get(number, 0), duplicates=outcome.inserted - new.get(number, 0))
+        if isinstance(outcome, Recorded)
+        else outcome
+        for number, outcome in enumerate(outcomes)
     ]
 
 
@@ -102,24 +108,6 @@ def require_writable(register: Register | None) -> Register:
             "a store's sales register is written by its transactions only: post those instead"
         )
     return register
-
-
-async def require_no_contradiction(connection: Connection, store_id: int, register_id: int) -> None:
-    """Raises `ConflictError` naming index and key, if a row that was brought contradicts."""
-    found = await ledger.contradictions(connection, store_id, register_id)
-    if found:
-        raise ConflictError(
-            f"the unique_key {found[0].unique_key!r} is taken by an item with other content",
-            details=tuple(
-                FailureDetail(
-                    index=each.ordinal,
-                    field="unique_key",
-                    reason=f"{each.unique_key!r} is taken by an item with other content",
-                )
-                for each in found
-                if each.batch == found[0].batch
-            ),
-        )
 
 
 def rows_of(items: Sequence[Item], register: Register, *, batch: int) -> list[Row]:
@@ -163,17 +151,3 @@ def _unknown_labels(items: Sequence[Item], positions: dict[str, int]) -> Iterato
                         field=f"meta.{label}",
                         reason="is not a meta-column of the register",
                     )
-
-
-def recorded_of(rows: Sequence[Row], new: set[str] | None) -> Recorded:
-    """What became of a batch. `new` holds the keys that were inserted and that no earlier row has
-    claimed; None means all."""
-    if new is None:
-        return Recorded(inserted=len(rows))
-    inserted = 0
-    for row in rows:
-        key = str(row[2])
-        if key in new:
-            new.remove(key)
-            inserted += 1
-    return Recorded(inserted=inserted, duplicates=len(rows) - inserted)

@@ -72,7 +72,7 @@ async def write_transactions(
         stored = await transaction_rows.lock(connection, store_id, [*(contents.keys() - new)])
     replaced = {key: old for key, old in stored.items() if old.content != contents[key]}
     await ledger.prepare(connection)
-    expected = 0
+    reversed_lines = 0
     if replaced:
         await transaction_rows.replace(connection, store_id, [*replaced])
         posted = [
@@ -80,8 +80,10 @@ async def write_transactions(
             for key, old in replaced.items()
             for number in range(1, old.posted_lines + 1)
         ]
-        expected += await ledger.take_reversals(connection, store_id, register.register_id, posted)
-        if expected != len(posted):
+        reversed_lines = await ledger.take_reversals(
+            connection, store_id, register.register_id, posted
+        )
+        if reversed_lines != len(posted):
             raise RuntimeError(f"the sales register of store {store_id} lacks posted lines")
     written = [content for key, content in contents.items() if key in new or key in replaced]
     await transaction_rows.insert_parts(connection, store_id, written)
@@ -91,15 +93,13 @@ async def write_transactions(
         for row in rows_of(content, revision=_revision(replaced.get(content.transaction_id)))
     ]
     await ledger.fill(connection, rows, tuple(registers.SALES_META))
-    expected += len(rows)
-    appended = await ledger.append(connection, store_id, register.register_id, expected=expected)
-    if appended.inserted != expected:
+    if await ledger.append(connection, store_id, register.register_id) is not None:
         raise RuntimeError(f"the sales register of store {store_id} has lines posted by nobody")
     await ledger.announce(
         connection,
         store_id,
         register.register_id,
-        inserted=expected,
+        inserted=reversed_lines + len(rows),
         traceparent=traceparent,
     )
     return Recorded(

@@ -18,6 +18,7 @@ from services.recorder.posting import (
     lines_of,
     totals_of,
 )
+from services.recorder.writing import planned_for_each_use
 from shared.database.pool import Connection
 from shared.database.queries import load_queries
 
@@ -103,8 +104,9 @@ async def lock(connection: Connection, store_id: int, ids: Sequence[str]) -> dic
 async def replace(connection: Connection, store_id: int, ids: Sequence[str]) -> None:
     """Give these ids, which are locked, what `insert_new` brought, as their next revision;
     what they consisted of is gone."""
-    for query in ("replace", "delete_items", "delete_discounts", "delete_payments"):
-        await connection.execute(_SQL[query], store_id, ids)
+    async with planned_for_each_use(connection):
+        for query in ("replace", "delete_items", "delete_discounts", "delete_payments"):
+            await connection.execute(_SQL[query], store_id, ids)
 
 
 async def insert_parts(connection: Connection, store_id: int, contents: Iterable[Content]) -> None:

@@ -7,7 +7,7 @@ other: voiding it in turn adds its own reverse, which brings the first one back.
 from __future__ import annotations
 
 from services.recorder import ledger
-from services.recorder.record_items import require_no_contradiction, require_writable
+from services.recorder.record_items import require_writable
 from services.recorder.writing import write
 from shared.contracts.recording import Recorded, VoidItem
 from shared.database.pool import Connection, Database
@@ -25,9 +25,7 @@ async def void_item(database: Database, message: VoidItem) -> Recorded:
         await ledger.prepare(connection)
         if not await ledger.take_reversals(connection, store_id, register_id, [message.unique_key]):
             raise NotFoundError(f"no item has the unique_key {message.unique_key!r}")
-        appended = await ledger.append(connection, store_id, register_id, expected=1)
-        if not appended.inserted:
-            await require_no_contradiction(connection, store_id, register_id)
+        if await ledger.append(connection, store_id, register_id) is not None:
             return Recorded(duplicates=1)
         await ledger.announce(
             connection,

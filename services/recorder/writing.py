@@ -1,22 +1,25 @@
-"""Running a transaction again when the database asked for that.
+"""Writing in a transaction, and again if the database asks for it.
 
 Comes in: what to do with a connection. Goes out: its result, committed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import asyncpg
 import structlog
 
 from shared.database.pool import Connection, Database
+from shared.database.queries import load_queries
 from shared.errors import UnavailableError
 
 T = TypeVar("T")
 
 ATTEMPTS_MAX = 3
+_SQL = load_queries(__file__)
 
 _log = structlog.get_logger(__name__)
 
@@ -39,3 +42,12 @@ async def write(database: Database, work: Callable[[Connection], Awaitable[T]]) 
                 "the database did not finish in time", retry_after_seconds=2
             ) from error
     raise UnavailableError("too many writers at once", retry_after_seconds=1)
+
+
+@asynccontextmanager
+async def planned_for_each_use(connection: Connection) -> AsyncIterator[None]:
+    """The statements inside are planned for the data that they meet now. Keep inserts into tables
+    with foreign keys out of it (see the file of queries)."""
+    await connection.execute(_SQL["plan_each_use"])
+    yield
+    await connection.execute(_SQL["plan_once"])
