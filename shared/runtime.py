@@ -152,6 +152,9 @@ async def background(**tasks: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     except BaseExceptionGroup as several:
         # One error is easier to read than a group of it and of the cancellations it caused.
         raise (failures or several.exceptions)[0] from None
+    finally:
+        for task in tasks.values():
+            task.close()  # one that never got to begin
 
 
 def explain(error: ValidationError | SettingsError) -> str:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import jiter
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from shared.contracts.failures import FailureDetail
 from shared.contracts.message import Contract, Message
@@ -52,12 +53,20 @@ def validate(value: object, message_class: type[M]) -> M:
 
 def _invalid(error: ValidationError) -> InvalidArgumentError:
     found = error.errors(include_url=False, include_context=False, include_input=False)
+    # When every item of a list is wrong, pydantic adds that the list is too short without them.
+    found = [one for one in found if one["type"] != "too_short" or not _holds(one["loc"], found)]
     details = tuple(_detail(one["loc"], one["msg"]) for one in found[:DETAILS_MAX])
     first = details[0]
     message = f"{first.field}: {first.reason}" if first.field else first.reason
     if len(found) > 1:
         message += f" (and {len(found) - 1} more)"
     return InvalidArgumentError(message, details=details)
+
+
+def _holds(location: tuple[int | str, ...], errors: list[ErrorDetails]) -> bool:
+    """Whether one of the errors is about something inside of what is at the location."""
+    depth = len(location)
+    return any(len(one["loc"]) > depth and one["loc"][:depth] == location for one in errors)
 
 
 def _detail(location: tuple[int | str, ...], reason: str) -> FailureDetail:

@@ -1,0 +1,65 @@
+"""A CancelledError that nobody asked for is an error; one that somebody asked for stays one."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from shared.errors import UnavailableError
+from shared.messaging.cancellation import stray_cancellation_is
+
+
+async def test_a_stray_one_becomes_an_error() -> None:
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    with pytest.raises(UnavailableError, match="lost"), stray_cancellation_is("lost"):
+        await future
+
+
+async def test_a_real_one_stays() -> None:
+    waiting = asyncio.Event()
+
+    async def work() -> None:
+        with stray_cancellation_is("lost"):
+            waiting.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(work())
+    await waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_cleaning_up_in_a_cancelled_task_tells_them_apart_too() -> None:
+    waiting = asyncio.Event()
+    seen: list[str] = []
+
+    async def work() -> None:
+        try:
+            waiting.set()
+            await asyncio.Event().wait()
+        finally:
+            stray = asyncio.get_running_loop().create_future()
+            stray.cancel()
+            try:
+                with stray_cancellation_is("lost"):
+                    await stray
+            except UnavailableError as error:
+                seen.append(error.message)
+
+    task = asyncio.create_task(work())
+    await waiting.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    assert seen == ["lost"]
+
+
+async def test_a_timeout_around_it_stays_a_timeout() -> None:
+    async def work() -> None:
+        with stray_cancellation_is("lost"):
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(work(), 0.01)
