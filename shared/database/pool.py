@@ -110,6 +110,8 @@ class Database:
             raise UnavailableError("the database does not answer", retry_after_seconds=2) from error
         try:
             yield connection
+        except (TimeoutError, asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError) as error:
+            raise UnavailableError("the database took too long", retry_after_seconds=2) from error
         except _LOST as error:
             raise UnavailableError("the database went away", retry_after_seconds=2) from error
         except asyncpg.InternalClientError as error:
