@@ -10,6 +10,7 @@ help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with everything that is needed (again only after a change)
+	@:
 
 $(READY): requirements-dev.lock pyproject.toml scripts/setup
 	@scripts/setup
