@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from services.aggregator import aggregate
 from services.aggregator.aggregate import Aggregator
-from services.aggregator.handlers import answer_of
+from services.aggregator.handlers import Handlers, answer_of
 from services.aggregator.plans import Plan, Totals
 from services.aggregator.query_builder import Statement
 from services.aggregator.settings import AggregatorSettings
@@ -27,6 +28,7 @@ from shared.errors import (
     OverloadedError,
     UnavailableError,
 )
+from shared.messaging.delivery import Delivery
 from tests.integration.aggregator.register_under_test import (
     MakeRegister,
     Register,
@@ -159,6 +161,8 @@ async def test_cells_are_joined_by_hash_whatever_the_estimates(
         async def _run(
             self, connection: Connection, _query: AggregateQuery, statement: Statement
         ) -> bytes:
+            for name in ("enable_mergejoin", "enable_nestloop", "jit"):
+                assert await connection.fetchval("SELECT current_setting($1)", name) == "off"
             plan = await connection.fetch("EXPLAIN " + statement.sql, *statement.values)
             plans.append("\n".join(line[0] for line in plan))
             return b""
@@ -325,6 +329,21 @@ async def test_bytes_are_limited_by_name(make_register: MakeRegister, database: 
         question = register.query(group_by=["a"], group_by_period=period)
         message = await refusal(tight, question)
         assert message.startswith(f"more than {body_bytes_max} bytes: ")
+
+    class Looking(Aggregator):
+        async def _run(
+            self, connection: Connection, query: AggregateQuery, statement: Statement
+        ) -> bytes:
+            # What is known to be too long is not put together in the first place.
+            row = await connection.fetchrow(statement.sql, *statement.values)
+            assert row is not None
+            assert row["body"] is None
+            return await super()._run(connection, query, statement)
+
+    message = await refusal(
+        Looking(database, AggregatorSettings(body_bytes_max=2_000)), register.query(group_by=["a"])
+    )
+    assert message.startswith("more than 2000 bytes: ")
     fits = Aggregator(database, AggregatorSettings(body_bytes_max=8_000))
     assert (await fits.answer(register.query())).body is not None
 
@@ -336,6 +355,30 @@ async def test_a_fresh_question_sees_a_committed_write(
     for count in range(1, 6):
         await add_items(database, register, [(NOON, Decimal(1))])
         assert await register.rows("item_count") == [["All", "All", count]]
+
+
+async def test_a_question_that_nobody_waits_for_is_not_computed(
+    make_register: MakeRegister,
+) -> None:
+    register = await make_register()
+    handlers = Handlers(register.aggregator)
+
+    async def acknowledge() -> None:
+        """Nothing to take off a queue here."""
+
+    delivery = Delivery(
+        message_id="1",
+        kind=AggregateQuery.KIND,
+        reply_to="somebody",
+        correlation_id=None,
+        redelivered=False,
+        received_at=datetime.now(UTC),
+        traceparent=None,
+        acknowledge=acknowledge,
+    )
+    assert await handlers.answer_query(register.query(), delivery) is not None
+    unasked = replace(delivery, reply_to=None)
+    assert await handlers.answer_query(register.query(), unasked) is None
 
 
 async def test_the_deadline_is_an_instant_of_any_zone(make_register: MakeRegister) -> None:
