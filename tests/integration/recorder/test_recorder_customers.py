@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from services.recorder import writing
 from services.recorder.record_customers import record_customers
 from services.recorder.record_subscriptions import record_subscriptions
 from shared.contracts.recording import RecordCustomers, Recorded, RecordSubscriptions
@@ -87,7 +88,11 @@ async def test_of_a_customer_twice_in_a_batch_the_last_wins(
     assert [row["email"] for row in await _rows(database, store, "customers")] == ["new", ""]
 
 
-async def test_customers_written_at_once(database: Database, store: Store) -> None:
+async def test_customers_written_at_once(
+    database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "ATTEMPTS_MAX", 1)
+
     async def send(number: int) -> tuple[int, int, int]:
         ids = [(number * 7 + n * 3) % 20 for n in range(10)]
         customers = [{"id": f"c{n}", "email": str(number)} for n in ids]
