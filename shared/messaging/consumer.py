@@ -23,8 +23,9 @@ from shared.errors import UnavailableError
 from shared.messaging.cancellation import stray_cancellation_is
 from shared.messaging.connection import Broker
 from shared.messaging.declaration import declare_queue
-from shared.messaging.delivery import Handler, Receipt
+from shared.messaging.delivery import Handler, Receipt, SharedReceipt, Whole
 from shared.messaging.handling import Handling
+from shared.messaging.intake import split
 from shared.messaging.kept_channel import KeptChannel
 from shared.messaging.metrics import HANDLING_SECONDS, IN_HAND
 from shared.messaging.topology import work_queue
@@ -134,12 +135,20 @@ class Consumer:
             await channel.basic_cancel(tag)
 
     async def _deliver(self, message: DeliveredMessage) -> None:
-        task = asyncio.create_task(self._work(message), name=f"message of {self.queue.name}")
+        parts = split(message, self.queue)
+        if not parts:
+            self._begin(message, Receipt(message))
+            return
+        whole = Whole(message, len(parts))
+        for part in parts:
+            self._begin(part, SharedReceipt(part, whole))
+
+    def _begin(self, message: DeliveredMessage, receipt: Receipt) -> None:
+        task = asyncio.create_task(self._work(message, receipt))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _work(self, message: DeliveredMessage) -> None:
-        receipt = Receipt(message)
+    async def _work(self, message: DeliveredMessage, receipt: Receipt) -> None:
         task = asyncio.current_task()
         began = time.monotonic()
         try:

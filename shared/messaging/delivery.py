@@ -17,6 +17,7 @@ from aiormq.abc import DeliveredMessage
 
 from shared.contracts.message import Message
 from shared.contracts.routes import CONTENT_TYPE
+from shared.messaging.frames import acknowledge_at_once
 
 # Writing a few bytes to a socket; longer only when the line is dead and nobody has noticed.
 SETTLE_SECONDS = 5.0
@@ -65,20 +66,59 @@ class Receipt:
         return self._message.channel.is_closed
 
     async def acknowledge(self) -> None:
-        await self._settle(lambda tag: self._message.channel.basic_ack(tag, wait=False))
+        tag = self._take()
+        if tag is not None and not acknowledge_at_once(self._message.channel, tag):
+            with suppress(Exception):
+                async with asyncio.timeout(SETTLE_SECONDS):
+                    await self._message.channel.basic_ack(tag, wait=False)
 
     async def give_back(self) -> None:
         """Put it back where it was, for any consumer."""
-        await self._settle(
-            lambda tag: self._message.channel.basic_nack(tag, requeue=True, wait=False)
-        )
-
-    async def _settle(self, send: Callable[[int], Awaitable[None]]) -> None:
-        tag = self._message.delivery_tag
-        if self.is_settled or tag is None:
-            return
-        self.is_settled = True
-        if not self.is_lost:
+        tag = self._take()
+        if tag is not None:
             with suppress(Exception):
                 async with asyncio.timeout(SETTLE_SECONDS):
-                    await send(tag)
+                    await self._message.channel.basic_nack(tag, requeue=True, wait=False)
+
+    def _take(self) -> int | None:
+        """The tag to settle, the first time, while its channel lives."""
+        if self.is_settled:
+            return None
+        self.is_settled = True
+        return None if self.is_lost else self._message.delivery_tag
+
+
+class SharedReceipt(Receipt):
+    """One message's part in the receipt of a delivery that holds several."""
+
+    def __init__(self, message: DeliveredMessage, whole: Whole) -> None:
+        super().__init__(message)
+        self._whole = whole
+
+    async def acknowledge(self) -> None:
+        if not self.is_settled:
+            self.is_settled = True
+            await self._whole.part_settled(given_back=False)
+
+    async def give_back(self) -> None:
+        if not self.is_settled:
+            self.is_settled = True
+            await self._whole.part_settled(given_back=True)
+
+
+class Whole:
+    """Settles a delivery when its last part is: acknowledged, or given back if one part was."""
+
+    def __init__(self, message: DeliveredMessage, parts: int) -> None:
+        self._receipt = Receipt(message)
+        self._left = parts
+        self._given_back = False
+
+    async def part_settled(self, *, given_back: bool) -> None:
+        self._left -= 1
+        self._given_back |= given_back
+        if self._left == 0:
+            if self._given_back:
+                await self._receipt.give_back()
+            else:
+                await self._receipt.acknowledge()

@@ -16,7 +16,7 @@ import structlog
 from aiormq.abc import DeliveredMessage
 
 from shared.contracts.message import Message
-from shared.contracts.routes import Queue
+from shared.contracts.routes import Queue, QueueType
 from shared.errors import InternalError, TallyportError, UnavailableError
 from shared.messaging.backoff import full_jitter
 from shared.messaging.connection import Broker
@@ -54,7 +54,7 @@ class Handling:
         self._handlers = handlers
         self._accepted = {cls.KIND: cls for cls in handlers}
         self._dead_letters = DeadLetters(Publisher(broker))
-        self._replies = Replies(broker)
+        self._replies = Replies(broker, together=queue.type is QueueType.CLASSIC)
         self._before_early_ack = before_early_ack
         self._stopping = asyncio.Event()
         self.acknowledged_early = 0
@@ -162,10 +162,7 @@ class Handling:
         if not reply_to:
             return
         answer = failure_of(result) if isinstance(result, TallyportError) else result or Answer(b"")
-        try:
-            await self._replies.send(reply_to, correlation_id, answer)
-        except UnavailableError as error:
-            log.warning("reply.lost", reason=error.message)
+        await self._replies.send(reply_to, correlation_id, answer)
 
     async def _put_away(
         self, message: DeliveredMessage, error: TallyportError, kind: str, receipt: Receipt

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aiormq.abc import DeliveredMessage
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
 
 from shared.contracts.message import Message
-from shared.contracts.routes import CONTENT_TYPE, Queue
+from shared.contracts.routes import CONTENT_TYPE, Queue, QueueType
 from shared.errors import InternalError, InvalidArgumentError, MalformedError, TooLargeError
+from shared.messaging.batch import CONTENT_TYPE_BATCH, unpack
 from shared.messaging.codec import parse, validate
 
 KIND_CHARS_MAX = 100
@@ -31,6 +34,8 @@ def read(message: DeliveredMessage, queue: Queue, accepted: Mapping[str, type[Me
             f"the body has {len(message.body)} bytes; {queue.name} takes {queue.body_bytes_max}"
         )
     properties = message.header.properties
+    if properties.content_type == CONTENT_TYPE_BATCH:
+        raise MalformedError("the batch cannot be taken apart, or this queue takes none")
     # Many producers set no content type; one that is set is meant.
     if properties.content_type and not _is_json(properties.content_type):
         raise MalformedError(
@@ -50,6 +55,37 @@ def read(message: DeliveredMessage, queue: Queue, accepted: Mapping[str, type[Me
             f"kind {shown}: {queue.name} takes {', '.join(sorted(accepted))}"
         )
     return validate(value, message_class)
+
+
+def split(message: DeliveredMessage, queue: Queue) -> list[DeliveredMessage]:
+    """The questions in a delivery that holds several, each as if it had come alone; none when it
+    is not such a delivery, or is a broken one."""
+    properties = message.header.properties
+    if properties.content_type != CONTENT_TYPE_BATCH or queue.type is not QueueType.CLASSIC:
+        return []
+    try:
+        entries = unpack(message.body)
+    except MalformedError:
+        return []
+    return [
+        DeliveredMessage(
+            delivery=message.delivery,
+            header=ContentHeader(
+                properties=Basic.Properties(
+                    content_type=entry.content_type,
+                    delivery_mode=properties.delivery_mode,
+                    message_type=entry.kind,
+                    reply_to=properties.reply_to,
+                    correlation_id=entry.correlation_id,
+                    message_id=f"{properties.message_id}.{entry.correlation_id}",
+                    app_id=properties.app_id,
+                )
+            ),
+            body=entry.body,
+            channel=message.channel,
+        )
+        for entry in entries
+    ]
 
 
 def _is_json(content_type: str) -> bool:

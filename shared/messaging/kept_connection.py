@@ -35,6 +35,12 @@ CLOSE_SECONDS = 2.0
 log = structlog.get_logger(__name__)
 
 
+class _Connection(aiormq.Connection):
+    """With room for a burst of frames that are written without waiting (`frames`)."""
+
+    FRAME_BUFFER_SIZE = 4_096
+
+
 class KeptConnection:
     """`current` is the live connection or None; `problems` says what is wrong."""
 
@@ -98,9 +104,7 @@ class KeptConnection:
             await asyncio.sleep(pause)
 
     async def _live_once(self) -> None:
-        connection = aiormq.Connection(
-            next(self._urls), client_properties={"connection_name": self.name}
-        )
+        connection = _Connection(next(self._urls), client_properties={"connection_name": self.name})
         try:
             async with asyncio.timeout(self.settings.connect_seconds):
                 await connection.connect()

@@ -1,25 +1,40 @@
 """Sending questions: transient, without confirms, gone when their deadline has passed.
 
-In: a question and the future of its answer. Out: an AMQP message on the question's queue; when the
-broker returns it because the queue is not there, the future gets the library's PublishError.
+In: a question and the future of its answer. Out: an AMQP message on the question's queue, or one
+message for all that were asked at the same moment. What goes wrong is set on the futures: the
+library's PublishError when the broker returns it because the queue is not there, or
+UnavailableError.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aiormq import Channel
-from aiormq.exceptions import AMQPError
+from pamqp.commands import Basic
 
 from shared.contracts.message import Message
-from shared.contracts.routes import COMMANDS, Queue
+from shared.contracts.routes import COMMANDS, CONTENT_TYPE, Queue
 from shared.errors import UnavailableError
-from shared.messaging.cancellation import stray_cancellation_is
+from shared.messaging.batch import CONTENT_TYPE_BATCH, ENTRIES_MAX, Entry, pack
 from shared.messaging.codec import encode
 from shared.messaging.connection import Broker
 from shared.messaging.delivery import Answer
-from shared.messaging.envelope import properties_of
+from shared.messaging.envelope import TRANSIENT, milliseconds
+from shared.messaging.frames import publish_at_once
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """What is asked, for how long, under which number, and where the answer goes."""
+
+    message: Message
+    number: str
+    deadline_seconds: float
+    answer: asyncio.Future[Answer]
 
 
 class Questions:
@@ -27,57 +42,86 @@ class Questions:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
+        self._waiting: dict[tuple[Queue, str], list[Question]] = {}
 
-    async def send(
-        self,
-        message: Message,
-        queue: Queue,
-        *,
-        reply_to: str,
-        number: str,
-        deadline_seconds: float,
-        answer: asyncio.Future[Answer],
-    ) -> None:
-        """Raises UnavailableError when there is no connection."""
-        channel = await self._broker.unconfirmed.opened()
-        properties = properties_of(
-            message,
-            sender=self._broker.name,
-            persistent=False,
-            reply_to=reply_to,
-            correlation_id=number,
-            expiration_seconds=deadline_seconds,
+    def send(self, question: Question, queue: Queue, *, reply_to: str) -> None:
+        """Send it together with all others that are asked before the loop turns."""
+        waiting = self._waiting.setdefault((queue, reply_to), [])
+        waiting.append(question)
+        if len(waiting) == 1:
+            # Not in the asker's task: whoever asked first may leave, the others still want to go.
+            asyncio.get_running_loop().call_soon(self._send_waiting, queue, reply_to)
+
+    def _send_waiting(self, queue: Queue, reply_to: str) -> None:
+        waiting = [one for one in self._waiting.pop((queue, reply_to)) if not one.answer.done()]
+        for start in range(0, len(waiting), ENTRIES_MAX):
+            together = waiting[start : start + ENTRIES_MAX]
+            try:
+                self._publish(together, queue, reply_to)
+            except (RuntimeError, UnavailableError) as error:
+                for one in together:
+                    one.answer.set_exception(UnavailableError(str(error)))
+
+    def _publish(self, questions: Sequence[Question], queue: Queue, reply_to: str) -> None:
+        first, alone = questions[0], len(questions) == 1
+        channel = self._broker.unconfirmed.current()
+        # Not the messages' own ids: the same question may be asked twice at once.
+        message_id = f"{reply_to}.{first.number}"
+        written = publish_at_once(
+            channel,
+            encode(first.message) if alone else pack([_entry(one) for one in questions]),
+            Basic.Properties(
+                content_type=CONTENT_TYPE if alone else CONTENT_TYPE_BATCH,
+                delivery_mode=TRANSIENT,
+                message_id=message_id,
+                message_type=first.message.kind if alone else None,
+                app_id=self._broker.name,
+                reply_to=reply_to,
+                correlation_id=first.number if alone else None,
+                expiration=milliseconds(max(one.deadline_seconds for one in questions)),
+            ),
+            exchange=COMMANDS,
+            routing_key=queue.name,
+            mandatory=True,
         )
-        # The same question may be asked twice at once; returned messages are told apart by this.
-        properties.message_id = f"{reply_to}.{number}"
-        _hear_of_return(channel, properties.message_id, int(number), answer)
-        try:
-            with stray_cancellation_is("the connection to the broker was lost while asking"):
-                await channel.basic_publish(
-                    encode(message),
-                    exchange=COMMANDS,
-                    routing_key=queue.name,
-                    properties=properties,
-                    mandatory=True,
-                    wait=False,
-                )
-        except (AMQPError, OSError, RuntimeError) as error:
-            raise UnavailableError(f"the question could not be sent: {error}") from error
+        if not written:
+            raise UnavailableError("the line to the broker is full: it takes no more questions")
+        _hear_of_return(channel, message_id, int(first.number), [one.answer for one in questions])
+
+
+def _entry(question: Question) -> Entry:
+    return Entry(question.number, encode(question.message), question.message.kind, CONTENT_TYPE, {})
 
 
 def _hear_of_return(
-    channel: Channel, message_id: str, number: int, answer: asyncio.Future[Any]
+    channel: Channel, message_id: str, number: int, answers: Sequence[asyncio.Future[Any]]
 ) -> None:
-    """Make the library set PublishError on `answer` when the message is returned.
+    """Make the library set PublishError on the answers when the message is returned.
 
     It looks up returned messages among the unconfirmed ones; on a channel without confirms there
-    are none, and a return would only be logged. So the answer's future stands in for a confirm.
+    are none, and a return would only be logged. So a future of ours stands in for the confirm.
     """
+    returned: asyncio.Future[Any] = (
+        answers[0] if len(answers) == 1 else asyncio.get_running_loop().create_future()
+    )
     channel.message_id_delivery_tag[message_id] = number
-    channel.confirmations[number] = answer
+    channel.confirmations[number] = returned
+    left = len(answers)
 
-    def forget(_answer: asyncio.Future[Any]) -> None:
-        channel.message_id_delivery_tag.pop(message_id, None)
-        channel.confirmations.pop(number, None)
+    def answered(_answer: asyncio.Future[Any]) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            channel.message_id_delivery_tag.pop(message_id, None)
+            channel.confirmations.pop(number, None)
 
-    answer.add_done_callback(forget)
+    def fail_all(_returned: asyncio.Future[Any]) -> None:
+        error = returned.exception()
+        for answer in answers:
+            if error is not None and not answer.done():
+                answer.set_exception(error)
+
+    for answer in answers:
+        answer.add_done_callback(answered)
+    if len(answers) > 1:
+        returned.add_done_callback(fail_all)

@@ -2,7 +2,8 @@
 
 In: what a handler returned, or an error. Out: a transient message without confirm, and not
 `mandatory` (an asker that is gone misses nothing, and up to RabbitMQ 4.1 a mandatory direct reply
-is both delivered and returned).
+is both delivered and returned). Answers to our own askers that are ready at the same moment travel
+in one message.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ from __future__ import annotations
 import asyncio
 from uuid import uuid4
 
-from aiormq.exceptions import AMQPError
+import structlog
 from pamqp.commands import Basic
 
 from shared.contracts.message import Message
 from shared.contracts.routes import CONTENT_TYPE
 from shared.errors import TallyportError, UnavailableError, to_failure
-from shared.messaging.cancellation import stray_cancellation_is
+from shared.messaging.batch import CONTENT_TYPE_BATCH, ENTRIES_MAX, Entry, pack
 from shared.messaging.codec import encode
 from shared.messaging.connection import Broker
 from shared.messaging.delivery import Answer, Reply
 from shared.messaging.envelope import TRANSIENT
+from shared.messaging.frames import publish_at_once
+from shared.messaging.topology import REPLY_QUEUE_PREFIX
+
+log = structlog.get_logger(__name__)
 
 
 def answer_of(reply: Reply) -> Answer:
@@ -37,32 +42,65 @@ def failure_of(error: TallyportError) -> Answer:
 
 
 class Replies:
-    """Sends answers. One that cannot be sent is lost; its asker runs into the deadline."""
+    """Sends answers. One that cannot be sent is lost, which is logged; its asker runs into the
+    deadline. With `together`, answers wait for the loop to turn and are then sent as one; without,
+    an answer is written before `send` returns, so that what follows it (the acknowledgement of a
+    record) does not overtake it."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, *, together: bool) -> None:
         self._broker = broker
+        self._together = together
+        self._waiting: dict[str, list[Entry]] = {}
 
     async def send(self, reply_to: str, correlation_id: str | None, answer: Answer) -> None:
-        """Raises UnavailableError when there is no connection, even after waiting for one."""
+        """Waits for a connection, for as long as publishing may take."""
         try:
-            with stray_cancellation_is("the connection was lost while answering"):
-                async with asyncio.timeout(self._broker.settings.publish_seconds):
-                    channel = await self._broker.unconfirmed.wait_open()
-                    await channel.basic_publish(
-                        answer.body,
-                        routing_key=reply_to,
-                        properties=Basic.Properties(
-                            content_type=answer.content_type,
-                            headers={**answer.headers},
-                            delivery_mode=TRANSIENT,
-                            correlation_id=correlation_id,
-                            message_id=uuid4().hex,
-                            message_type=answer.kind,
-                            app_id=self._broker.name,
-                        ),
-                        wait=False,
-                    )
-        except TimeoutError:
-            raise UnavailableError("no connection to answer on") from None
-        except (AMQPError, OSError, RuntimeError) as error:
-            raise UnavailableError(f"the answer could not be sent: {error}") from error
+            if self._broker.unconfirmed.problem():
+                await self._wait_for_channel()
+            if self._together and correlation_id and reply_to.startswith(REPLY_QUEUE_PREFIX):
+                self._send_soon(reply_to, correlation_id, answer)
+            else:
+                self._publish(reply_to, _entry(correlation_id or "", answer))
+        except (RuntimeError, UnavailableError, TimeoutError) as error:
+            log.warning("reply.lost", reason=str(error) or "no connection to answer on")
+
+    async def _wait_for_channel(self) -> None:
+        async with asyncio.timeout(self._broker.settings.publish_seconds):
+            await self._broker.unconfirmed.wait_open()
+
+    def _send_soon(self, reply_to: str, correlation_id: str, answer: Answer) -> None:
+        waiting = self._waiting.setdefault(reply_to, [])
+        waiting.append(_entry(correlation_id, answer))
+        if len(waiting) == 1:
+            asyncio.get_running_loop().call_soon(self._send_waiting, reply_to)
+
+    def _send_waiting(self, reply_to: str) -> None:
+        waiting = self._waiting.pop(reply_to)
+        try:
+            for start in range(0, len(waiting), ENTRIES_MAX):
+                self._publish(reply_to, *waiting[start : start + ENTRIES_MAX])
+        except (RuntimeError, UnavailableError) as error:
+            log.warning("reply.lost", reason=str(error))
+
+    def _publish(self, reply_to: str, *entries: Entry) -> None:
+        first, alone = entries[0], len(entries) == 1
+        written = publish_at_once(
+            self._broker.unconfirmed.current(),
+            first.body if alone else pack(entries),
+            Basic.Properties(
+                content_type=first.content_type if alone else CONTENT_TYPE_BATCH,
+                headers={**first.headers} if alone and first.headers else None,
+                delivery_mode=TRANSIENT,
+                correlation_id=(first.correlation_id or None) if alone else None,
+                message_id=uuid4().hex,
+                message_type=first.kind if alone else None,
+                app_id=self._broker.name,
+            ),
+            routing_key=reply_to,
+        )
+        if not written:
+            raise UnavailableError("the line to the broker is full: it takes no more answers")
+
+
+def _entry(correlation_id: str, answer: Answer) -> Entry:
+    return Entry(correlation_id, answer.body, answer.kind, answer.content_type, answer.headers)

@@ -34,6 +34,7 @@ from shared.errors import (
     UnavailableError,
     from_failure,
 )
+from shared.messaging.batch import CONTENT_TYPE_BATCH, unpack
 from shared.messaging.codec import decode
 from shared.messaging.connection import Broker
 from shared.messaging.delivery import Answer
@@ -41,7 +42,7 @@ from shared.messaging.kept_channel import KeptChannel
 from shared.messaging.metrics import RPC_SECONDS
 from shared.messaging.presence import Presence
 from shared.messaging.publisher import Publisher
-from shared.messaging.questions import Questions
+from shared.messaging.questions import Question, Questions
 from shared.messaging.topology import REPLY_QUEUE_PREFIX
 
 R = TypeVar("R", bound=Message)
@@ -117,13 +118,10 @@ class RpcClient:
             async with asyncio.timeout(deadline_seconds):
                 if queue.type is QueueType.CLASSIC:
                     self._presence.expect(queue)
-                    await self._questions.send(
-                        message,
+                    self._questions.send(
+                        Question(message, number, deadline_seconds, waiting.answer),
                         queue,
                         reply_to=self._reply_to,
-                        number=number,
-                        deadline_seconds=deadline_seconds,
-                        answer=waiting.answer,
                     )
                 else:
                     await self._publisher.publish(
@@ -173,18 +171,22 @@ class RpcClient:
 
     async def _answered(self, message: DeliveredMessage) -> None:
         properties = message.header.properties
-        waiting = self._waiting.get(properties.correlation_id or "")
-        # No longer waited for, or a stranger's: either way nobody's.
-        if waiting is None or waiting.answer.done():
+        if properties.content_type == CONTENT_TYPE_BATCH:
+            for one in unpack(message.body):
+                answer = Answer(one.body, one.content_type, one.headers, one.kind)
+                self._hand_over(one.correlation_id, answer)
             return
-        waiting.answer.set_result(
-            Answer(
-                message.body,
-                properties.content_type or "",
-                {name: str(value) for name, value in (properties.headers or {}).items()},
-                properties.message_type,
-            )
+        headers = {name: str(value) for name, value in (properties.headers or {}).items()}
+        answer = Answer(
+            message.body, properties.content_type or "", headers, properties.message_type
         )
+        self._hand_over(properties.correlation_id, answer)
+
+    def _hand_over(self, number: str | None, answer: Answer) -> None:
+        waiting = self._waiting.get(number or "")
+        # No longer waited for, or a stranger's: either way nobody's.
+        if waiting is not None and not waiting.answer.done():
+            waiting.answer.set_result(answer)
 
 
 def _error_in(answer: Answer) -> TallyportError:

@@ -22,12 +22,15 @@ from shared.errors import (
     TallyportError,
     UnavailableError,
 )
+from shared.messaging.batch import CONTENT_TYPE_BATCH, ENTRIES_MAX, Entry, pack, unpack
+from shared.messaging.codec import encode
 from shared.messaging.connection import Broker
 from shared.messaging.consumer import Consumer
 from shared.messaging.delivery import Answer, Delivery, Reply
 from shared.messaging.rpc_client import RpcClient
 from tests.integration.messaging.amqp import Raw, items, question, until
 
+ENTRY = Entry("2", b"{", "aggregate.query.v1", "application/json", {})
 Answering = Callable[..., Awaitable[Consumer]]
 
 
@@ -390,3 +393,100 @@ async def test_a_failure_of_newer_code_is_an_internal_error(
     await answering(handle)
     with pytest.raises(InternalError):
         await rpc.call(question(), deadline_seconds=5)
+
+
+async def test_questions_asked_at_once_travel_together_and_one_alone_as_anybodys(
+    rpc: RpcClient, raw: Raw
+) -> None:
+    alone = asyncio.create_task(rpc.call(question("alone"), deadline_seconds=2))
+    found = await raw.take(QUESTIONS.name)
+    assert found.header.properties.content_type == "application/json"
+    assert b'"measure":"alone"' in found.body
+    together = [
+        asyncio.create_task(rpc.call(question(str(n)), deadline_seconds=2))
+        for n in range(ENTRIES_MAX + 1)
+    ]
+    found = await raw.take(QUESTIONS.name)
+    assert found.header.properties.content_type == CONTENT_TYPE_BATCH
+    assert len(unpack(found.body)) == ENTRIES_MAX
+    found = await raw.take(QUESTIONS.name)
+    assert found.header.properties.content_type == "application/json"
+    for task in (alone, *together):
+        task.cancel()
+    await asyncio.wait((alone, *together))
+
+
+async def test_questions_that_travelled_together_are_all_returned(rpc: RpcClient, raw: Raw) -> None:
+    await raw.channel.queue_delete(QUESTIONS.name)
+    outcomes = await asyncio.gather(
+        *(rpc.call(question(), deadline_seconds=20) for _ in range(5)), return_exceptions=True
+    )
+    assert {type(outcome) for outcome in outcomes} == {UnavailableError}
+    channel = rpc._broker.unconfirmed.current()
+    await until(lambda: not channel.confirmations and not channel.message_id_delivery_tag)
+
+
+async def test_nothing_is_left_behind_by_questions(rpc: RpcClient, answering: Answering) -> None:
+    await answering(_echo)
+    await asyncio.gather(*(rpc.call(question(), deadline_seconds=20) for _ in range(50)))
+    channel = rpc._broker.unconfirmed.current()
+    await until(lambda: not channel.confirmations and not channel.message_id_delivery_tag)
+    assert not rpc._waiting
+
+
+@pytest.mark.parametrize("body", [b"", b"\x00", b"\xff" * 100, pack([ENTRY] * 2)[:-1]])
+async def test_a_broken_batch_is_put_away(body: bytes, answering: Answering, raw: Raw) -> None:
+    await answering(_echo)
+    await raw.publish(QUESTIONS.name, body, content_type=CONTENT_TYPE_BATCH)
+    headers = (await raw.take_dead()).header.properties.headers or {}
+    assert headers["tallyport-reason-code"] == "malformed"
+
+
+async def test_a_batch_is_taken_apart_and_only_its_bad_question_put_away(
+    answering: Answering, raw: Raw
+) -> None:
+    await answering(_echo)
+    await raw.channel.queue_declare("asker", exclusive=True)
+    good = Entry("1", encode(question("good")), "aggregate.query.v1", "application/json", {})
+    await raw.publish(
+        QUESTIONS.name,
+        pack([good, ENTRY]),
+        content_type=CONTENT_TYPE_BATCH,
+        reply_to="asker",
+        message_id="b",
+    )
+    answers = [await raw.take("asker"), await raw.take("asker")]
+    bodies = {one.header.properties.correlation_id: one.body for one in answers}
+    assert bodies["1"] == b"good"
+    assert b'"code":"malformed"' in bodies["2"]
+    dead = await raw.take_dead()
+    # As if it had come alone: it can be sent again as it is.
+    assert dead.body == ENTRY.body
+    assert dead.header.properties.content_type == "application/json"
+
+
+async def test_work_takes_no_batches(answering: Answering, raw: Raw) -> None:
+    await answering(_echo, RECORDS)
+    await raw.publish(RECORDS.name, pack([ENTRY]), content_type=CONTENT_TYPE_BATCH)
+    headers = (await raw.take_dead()).header.properties.headers or {}
+    assert "this queue takes none" in str(headers["tallyport-reason"])
+
+
+async def test_a_batch_that_is_not_finished_goes_back_whole(
+    rpc: RpcClient, answering: Answering, raw: Raw
+) -> None:
+    begun: list[str] = []
+
+    async def handle(message: AggregateQuery, _delivery: Delivery) -> Reply:
+        begun.append(message.measure)
+        if message.measure == "1":
+            await asyncio.Event().wait()
+        return b""
+
+    consumer = await answering(handle)
+    tasks = [asyncio.create_task(rpc.call(question(str(n)), deadline_seconds=20)) for n in range(3)]
+    await until(lambda: tasks[0].done() and tasks[2].done())
+    await consumer.stop(0)
+    await answering(_echo)
+    assert (await tasks[1]).body == b"1"
+    await until(lambda: _is_empty(raw, QUESTIONS.name))
