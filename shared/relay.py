@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import asyncpg
 import structlog
@@ -22,7 +23,7 @@ from shared.contracts.routes import EVENTS, EVENTS_EXCHANGE
 from shared.database import outbox
 from shared.database.outbox import Promise
 from shared.database.pool import Connection, Database
-from shared.errors import TallyportError, UnavailableError
+from shared.errors import TallyportError
 from shared.messaging.backoff import full_jitter
 from shared.messaging.cloud_events import cloud_event_headers
 from shared.messaging.publisher import Publisher
@@ -40,6 +41,15 @@ GAUGE_SECONDS = 1.0
 
 DEPTH = Gauge("tallyport_outbox_depth", "Promised messages that are not published yet")
 AGE = Gauge("tallyport_outbox_age_seconds", "Age of the oldest promise not published yet")
+
+# What the relay lives through: it looks again.
+_PASSING_ERRORS = (
+    TallyportError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +102,8 @@ class Relay:
             try:
                 sent, left = await self.relay_once()
                 await self._measure()
-            except (TallyportError, asyncpg.PostgresError, TimeoutError) as error:
+            except _PASSING_ERRORS as error:
+                _end_if_cancelled()
                 sent, left = 0, 1
                 log.warning("outbox.waiting", reason=str(error))
             failures = failures + 1 if left and not sent else 0
@@ -139,7 +150,8 @@ class Relay:
                 async with self._database.acquire() as connection:
                     attempt = 0
                     await self._hear(connection)
-            except (UnavailableError, asyncpg.PostgresError, OSError) as error:
+            except _PASSING_ERRORS as error:
+                _end_if_cancelled()
                 log.info("outbox.deaf", reason=str(error))
             await asyncio.sleep(full_jitter(attempt, base_seconds=0.5, seconds_max=POLL_SECONDS))
             attempt += 1
@@ -163,8 +175,9 @@ class Relay:
                 await connection.execute("SELECT 1", timeout=HOLD_SECONDS)
         finally:
             self._listening = False
-            connection.remove_termination_listener(gone)
-            if not connection.is_closed():
+            # A connection that was lost is the pool's already, and refuses every call.
+            with suppress(asyncpg.InterfaceError):
+                connection.remove_termination_listener(gone)
                 await connection.remove_listener(outbox.CHANNEL, heard)
 
     async def _measure(self) -> None:
@@ -192,6 +205,13 @@ def _event_headers(promise: Promise) -> dict[str, str]:
         return {}
     event = EVENTS[promise.kind].model_validate_json(promise.body)
     return cloud_event_headers(event, f"/tallyport/{promise.kind.partition('.')[0]}")
+
+
+def _end_if_cancelled() -> None:
+    """A rollback that fails on a lost connection hides the cancellation that caused it."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _within(seconds: float, event: asyncio.Event) -> bool:

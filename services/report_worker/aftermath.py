@@ -11,9 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-import asyncpg
-
-from services.report_worker.failures import build_failure
+from services.report_worker.failures import PASSING_ERRORS, build_failure
 from services.report_worker.outcome import Ending, Outcome, failed_event
 from shared.database import outbox, reports
 from shared.database.pool import Database
@@ -23,8 +21,6 @@ from shared.messaging.backoff import full_jitter
 from shared.objects import ObjectStore
 from shared.relay import Relay
 from shared.settings import ReportSettings
-
-_NO_DATABASE = (TallyportError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +43,7 @@ class Aftermath:
                 changed = await self._retry(report, spent, failure.code, failure.message)
             else:
                 changed = await self._fail(report, failure.code, failure.message)
-        except _NO_DATABASE:
+        except PASSING_ERRORS:
             return Outcome(Ending.LOST, failure=failure, error=error)
         if changed is None:
             return await self.of_loss(report, keys)
@@ -60,7 +56,7 @@ class Aftermath:
         try:
             async with self.database.acquire() as connection:
                 now = await reports.find_report(connection, report.store_id, report.report_id)
-        except _NO_DATABASE as error:
+        except PASSING_ERRORS as error:
             return Outcome(Ending.LOST, error=error)
         if now is not None and now.object_key is not None and now.object_key in keys:
             return Outcome(Ending.BUILT, now.rows_written, now.object_bytes or 0)
@@ -69,7 +65,7 @@ class Aftermath:
 
     async def of_release(self, report: Report) -> None:
         """A worker that stops gives the report back; it costs no attempt."""
-        with suppress(*_NO_DATABASE):
+        with suppress(*PASSING_ERRORS):
             async with self.database.transaction() as connection:
                 await reports.release_report(connection, report)
 

@@ -6,6 +6,7 @@ whether another attempt can help. The exception itself goes to the log, not to t
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 import asyncpg
@@ -75,7 +76,21 @@ FAILURES: tuple[tuple[type[BaseException], BuildFailure], ...] = (
     (asyncpg.PostgresConnectionError, UNAVAILABLE),
     (asyncpg.PostgresSystemError, UNAVAILABLE),
     (asyncpg.ObjectInUseError, UNAVAILABLE),
+    # What the driver says about a connection that was lost under it.
+    (asyncpg.InterfaceError, UNAVAILABLE),
+    (asyncpg.InternalClientError, UNAVAILABLE),
     (OSError, UNAVAILABLE),  # a TimeoutError is one
+)
+
+# What a loop in the background lives through: it tries again when its time comes. It asks
+# `end_if_cancelled` first: a rollback that fails on a lost connection hides the cancellation that
+# caused it, and a loop that goes on would be waited for in vain.
+PASSING_ERRORS = (
+    TallyportError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
 )
 
 
@@ -89,3 +104,10 @@ def build_failure(error: BaseException) -> BuildFailure:
     if isinstance(error, TallyportError) and error.retryable:
         return UNAVAILABLE
     return INTERNAL
+
+
+def end_if_cancelled() -> None:
+    """Raise the cancellation that another error has hidden, if there is one."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

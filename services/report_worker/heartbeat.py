@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 
-import asyncpg
 import structlog
 
 from services.report_worker.copying import Progress
+from services.report_worker.failures import PASSING_ERRORS, end_if_cancelled
 from shared.database import reports
 from shared.database.pool import Database
 from shared.database.reports import Report
-from shared.errors import UnavailableError
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +44,8 @@ async def keep_alive(
                     stage=progress.stage,
                     rows_written=progress.rows,
                 )
-        except (UnavailableError, asyncpg.PostgresError, TimeoutError) as error:
+        except PASSING_ERRORS as error:
+            end_if_cancelled()
             log.warning("report.heartbeat_missed", reason=str(error))
             continue
         if not alive:

@@ -11,13 +11,12 @@ import asyncio
 import random
 from datetime import timedelta
 
-import asyncpg
 import structlog
 
+from services.report_worker.failures import PASSING_ERRORS, end_if_cancelled
 from shared.database import reports
 from shared.database.pool import Database
 from shared.database.reports import AbandonedUpload
-from shared.errors import TallyportError
 from shared.objects import ObjectStore
 
 BATCH = 100
@@ -48,7 +47,8 @@ class Janitor:
             await asyncio.sleep(self._every_seconds * random.uniform(0.5, 1.0))  # noqa: S311
             try:
                 await self.clean()
-            except (TallyportError, asyncpg.PostgresError, OSError) as error:
+            except PASSING_ERRORS as error:
+                end_if_cancelled()
                 log.warning("janitor.waiting", reason=str(error))
 
     async def clean(self) -> int:

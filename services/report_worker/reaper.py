@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import asyncio
 
-import asyncpg
 import structlog
 
+from services.report_worker.failures import PASSING_ERRORS, end_if_cancelled
 from services.report_worker.outcome import failed_event
 from shared.contracts.reports import ReportBuild
 from shared.contracts.routes import build_queue
 from shared.database import outbox, reports
 from shared.database.pool import Connection, Database
-from shared.errors import TallyportError
 from shared.relay import Relay
 from shared.settings import ReportSettings
 
@@ -39,7 +38,8 @@ class Reaper:
         while True:
             try:
                 await self.reap()
-            except (TallyportError, asyncpg.PostgresError, OSError) as error:
+            except PASSING_ERRORS as error:
+                end_if_cancelled()
                 log.warning("reaper.waiting", reason=str(error))
             await asyncio.sleep(self._settings.reap_seconds)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +28,7 @@ from shared.settings import ObjectStoreSettings
 PART_BYTES = 8 * 1024 * 1024
 QUICK_THREADS = 4
 PROBLEM_SECONDS = 5.0
+UNDO_SECONDS = 3.0
 
 T = TypeVar("T")
 
@@ -98,11 +99,13 @@ class ObjectStore:
         Cancelling ends the thread as well: its next `read` raises, and it aborts the upload.
         """
         work = self._uploads.submit(self._put, key, source, content_type)
+        done = asyncio.wrap_future(work)
         try:
-            return await asyncio.shield(asyncio.wrap_future(work))
+            return await asyncio.shield(done)
         except asyncio.CancelledError as error:
             source.fail(error)
-            await self._undo(key, work)
+            if not work.cancel():  # a thread has begun
+                await self._undo(key, done)
             raise
 
     def _put(self, key: str, source: BoundedPipe, content_type: str) -> UploadedObject:
@@ -126,12 +129,13 @@ class ObjectStore:
             raise
         return UploadedObject(key, source.bytes_read, source.sha256, result.etag or "")
 
-    async def _undo(self, key: str, work: Future[UploadedObject]) -> None:
-        """Wait for the thread; if it was quicker than the cancellation, take the object back."""
-        if work.cancel():
-            return
-        await asyncio.wait([asyncio.wrap_future(work)])
-        if work.exception() is None:
+    async def _undo(self, key: str, done: asyncio.Future[UploadedObject]) -> None:
+        """Wait for the thread; if it was quicker than the cancellation, take the object back. A
+        store that is silent just now is not waited for: no object comes of an upload that fails."""
+        await asyncio.wait([done], timeout=UNDO_SECONDS)
+        if not done.done():
+            done.add_done_callback(_hear_out)
+        elif _hear_out(done) is None:
             with suppress(TallyportError):
                 await self.remove(key)
 
@@ -192,3 +196,8 @@ class ObjectStore:
             return await asyncio.get_running_loop().run_in_executor(self._quick, call)
         except STORE_ERRORS as error:
             raise refusal(error) from error
+
+
+def _hear_out(done: asyncio.Future[UploadedObject]) -> BaseException | None:
+    """Its error, which nobody else will ask for."""
+    return None if done.cancelled() else done.exception()

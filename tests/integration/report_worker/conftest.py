@@ -11,6 +11,7 @@ from services.report_worker.aftermath import Aftermath
 from services.report_worker.build_report import ReportBuilder
 from services.report_worker.production import Production
 from services.report_worker.settings import WorkerSettings
+from shared.database.accounts import Store
 from shared.database.pool import Database
 from shared.messaging.connection import Broker
 from shared.messaging.publisher import Publisher
@@ -22,6 +23,7 @@ from shared.settings import (
     ObjectStoreSettings,
     ReportSettings,
 )
+from tests.integration.report_worker.seeding import World
 
 MakeBuilder = Callable[..., ReportBuilder]
 
@@ -83,3 +85,10 @@ def make_builder(
         )
 
     return make
+
+
+@pytest.fixture
+def world(
+    database: Database, objects: ObjectStore, store: Store, user_id: int, make_builder: MakeBuilder
+) -> World:
+    return World(database, objects, store.store_id, user_id, make_builder)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeVar
 
+from services.report_worker.build_report import ReportBuilder
 from shared.contracts.reports import ReportBuild, ReportFormat, ReportName
 from shared.contracts.routes import build_queue
 from shared.database import outbox, reports
 from shared.database.pool import Database
 from shared.database.reports import NewReport, Report
+from shared.objects import ObjectStore
 
 T = TypeVar("T")
 FIRST = datetime(2020, 1, 1, tzinfo=UTC)
@@ -29,6 +30,17 @@ SELECT $1, 'c' || lpad(i::text, 9, '0'), 'user' || i || '@example.com', 'First '
        'US', '555 0100'
   FROM generate_series(1, $2::int) i
 """
+
+
+@dataclass(frozen=True)
+class World:
+    """What a report test needs: engines, a store of its own, and builders on them."""
+
+    database: Database
+    objects: ObjectStore
+    store_id: int
+    user_id: int
+    make_builder: Callable[..., ReportBuilder]
 
 
 async def add_customers(database: Database, store_id: int, count: int) -> None:
@@ -98,15 +110,3 @@ async def uploads(database: Database, report: Report) -> list[str]:
             report.report_id,
         )
     return [row["object_key"] for row in rows]
-
-
-async def eventually(
-    probe: Callable[[], Awaitable[T | None]], what: str, seconds: float = 30.0
-) -> T:
-    """The first true answer of `probe`, within a deadline."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if answer := await probe():
-            return answer
-        await asyncio.sleep(timedelta(milliseconds=20).total_seconds())
-    raise AssertionError(f"not within {seconds:g} s: {what}")

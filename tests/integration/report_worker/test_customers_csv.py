@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import hashlib
 import io
@@ -13,12 +14,11 @@ from zoneinfo import ZoneInfo
 import pytest
 import urllib3
 
+from services.report_worker.exports.catalog import EXPORTS
 from services.report_worker.exports.customers import COLUMNS
-from shared.database.accounts import Store
 from shared.database.pool import Database
 from shared.database.reports import Report
-from shared.objects import ObjectStore
-from tests.integration.report_worker.seeding import add_customers, events, queue_report, row
+from tests.integration.report_worker.seeding import World, add_customers, events, queue_report, row
 
 ADDRESS = ("first_name", "last_name", "company", "address1", "address2", "city", "region")
 CREATED = datetime(2022, 1, 1, 8, 0, tzinfo=UTC)
@@ -40,21 +40,21 @@ TEXTS = [
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", '=cmd|" /C calc"!A0', "-\n-"]
 
 
-async def download(objects: ObjectStore, report: Report) -> bytes:
+async def download(world: World, report: Report) -> bytes:
     assert report.object_key
-    link = objects.presign(report.object_key, file_name="a.csv", seconds=60)
-    response = urllib3.request("GET", link)
+    link = world.objects.presign(report.object_key, file_name="a.csv", seconds=60)
+    response = await asyncio.to_thread(urllib3.request, "GET", link)
     assert response.status == 200
     return response.data
 
 
-async def built(database: Database, make_builder: Any, report: Report, **settings: Any) -> Report:
-    builder = make_builder(**settings)
+async def built(world: World, report: Report, **settings: Any) -> Report:
+    builder = world.make_builder(**settings)
     claimed = await builder.claim(report.store_id, report.report_id)
     assert claimed is not None
     outcome = await builder.build(claimed)
     assert outcome.ending == "built", outcome
-    ready = await row(database, report)
+    ready = await row(world.database, report)
     assert ready is not None
     assert ready.status == "ready"
     return ready
@@ -73,15 +73,15 @@ async def add_customer(database: Database, store_id: int, customer_id: str, text
         )
 
 
-async def test_every_text_arrives_as_it_is(
-    database: Database, objects: ObjectStore, make_builder: Any, store: Store, user_id: int
-) -> None:
+async def test_every_text_arrives_as_it_is(world: World) -> None:
     texts = {f"c{number:03}": text for number, text in enumerate(TEXTS + FORMULAS)}
     for customer_id, text in texts.items():
-        await add_customer(database, store.store_id, customer_id, text)
-    report = await queue_report(database, store.store_id, user_id, timezone="America/Los_Angeles")
-    ready = await built(database, make_builder, report)
-    raw = await download(objects, ready)
+        await add_customer(world.database, world.store_id, customer_id, text)
+    report = await queue_report(
+        world.database, world.store_id, world.user_id, timezone="America/Los_Angeles"
+    )
+    ready = await built(world, report)
+    raw = await download(world, ready)
     records = list(csv.reader(io.StringIO(raw.decode("utf-8"), newline=""), strict=True))
 
     assert records[0] == [column.name for column in COLUMNS]
@@ -111,12 +111,10 @@ async def test_every_text_arrives_as_it_is(
     (file,) = ready.files
     assert (file.name, file.rows, file.bytes) == ("customers.csv", len(texts), len(raw))
     assert file.sha256 == ready.object_sha256
-    assert await events(database, report) == ["report.ready.v1"]
+    assert await events(world.database, report) == ["report.ready.v1"]
 
 
-async def test_the_range_is_inclusive_and_the_last_order_is_a_real_one(
-    database: Database, objects: ObjectStore, make_builder: Any, store: Store, user_id: int
-) -> None:
+async def test_the_range_is_inclusive_and_the_last_order_is_a_real_one(world: World) -> None:
     start, end = datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 3, 31, 22, 59, 59, tzinfo=UTC)
     rows = {
         "before": start.replace(year=2023),
@@ -124,12 +122,12 @@ async def test_the_range_is_inclusive_and_the_last_order_is_a_real_one(
         "last": end,
         "after": end.replace(microsecond=1),
     }
-    async with database.acquire() as connection:
+    async with world.database.acquire() as connection:
         for customer_id, created in rows.items():
             await connection.execute(
                 "INSERT INTO customers (store_id, customer_id, date_created, date_modified)"
                 " VALUES ($1, $2, $3, $3)",
-                store.store_id,
+                world.store_id,
                 customer_id,
                 created,
             )
@@ -139,15 +137,17 @@ async def test_the_range_is_inclusive_and_the_last_order_is_a_real_one(
             await connection.execute(
                 "INSERT INTO transactions VALUES ($1, $2, 'last', $3, 'sale', $4, $5, 'GBP', 'GB',"
                 " 1, 0, 0, 0, 1, 1, 1)",
-                store.store_id,
+                world.store_id,
                 f"t{number}",
                 datetime(2024, 4, 1 + number, 12, 30, 15, 250_000, tzinfo=UTC),
                 status,
                 is_test,
             )
-    report = await queue_report(database, store.store_id, user_id, range_start=start, range_end=end)
-    ready = await built(database, make_builder, report)
-    text = (await download(objects, ready)).decode()
+    report = await queue_report(
+        world.database, world.store_id, world.user_id, range_start=start, range_end=end
+    )
+    ready = await built(world, report)
+    text = (await download(world, ready)).decode()
     records = list(csv.DictReader(io.StringIO(text, newline="")))
     assert [record["id"] for record in records] == ["first", "last"]
     assert records[0]["last_order_date"] == ""
@@ -155,12 +155,10 @@ async def test_the_range_is_inclusive_and_the_last_order_is_a_real_one(
     assert records[0]["date_created"] == "2024-03-01T00:00:00+00:00"
 
 
-async def test_no_rows_is_a_header(
-    database: Database, objects: ObjectStore, make_builder: Any, store: Store, user_id: int
-) -> None:
-    report = await queue_report(database, store.store_id, user_id)
-    ready = await built(database, make_builder, report)
-    raw = await download(objects, ready)
+async def test_no_rows_is_a_header(world: World) -> None:
+    report = await queue_report(world.database, world.store_id, world.user_id)
+    ready = await built(world, report)
+    raw = await download(world, ready)
     assert raw == ",".join(column.name for column in COLUMNS).encode() + b"\r\n"
     assert ready.files[0].rows == 0
 
@@ -168,21 +166,13 @@ async def test_no_rows_is_a_header(
 @pytest.mark.parametrize(
     ("compress", "zip_over_bytes"), [(True, 10_000_000), (False, 1_000)], ids=["asked", "large"]
 )
-async def test_a_zip_holds_the_same_file(
-    database: Database,
-    objects: ObjectStore,
-    make_builder: Any,
-    store: Store,
-    user_id: int,
-    compress: bool,
-    zip_over_bytes: int,
-) -> None:
-    await add_customers(database, store.store_id, 5_000)
-    plain = await queue_report(database, store.store_id, user_id)
-    zipped = await queue_report(database, store.store_id, user_id, compress=compress)
-    expected = await download(objects, await built(database, make_builder, plain))
-    ready = await built(database, make_builder, zipped, zip_over_bytes=zip_over_bytes)
-    raw = await download(objects, ready)
+async def test_a_zip_holds_the_same_file(world: World, compress: bool, zip_over_bytes: int) -> None:
+    await add_customers(world.database, world.store_id, 5_000)
+    plain = await queue_report(world.database, world.store_id, world.user_id)
+    zipped = await queue_report(world.database, world.store_id, world.user_id, compress=compress)
+    expected = await download(world, await built(world, plain))
+    ready = await built(world, zipped, zip_over_bytes=zip_over_bytes)
+    raw = await download(world, ready)
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         assert archive.testzip() is None
         assert archive.namelist() == ["customers.csv"]
@@ -198,8 +188,6 @@ async def test_a_zip_holds_the_same_file(
 
 
 async def test_the_select_and_the_documented_columns_agree(database: Database) -> None:
-    from services.report_worker.exports.catalog import EXPORTS
-
     types = {
         "text": {"text", "varchar"},
         "number": {"numeric", "int4", "int8"},

@@ -1,0 +1,199 @@
+"""The relay publishes what was promised, all of it, whatever happens in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiormq.abc import AbstractChannel, DeliveredMessage
+
+from devstack.rabbitmq import RabbitMQ
+from shared.contracts.reports import ReportBuild, ReportReady
+from shared.contracts.routes import COMMANDS, QueueType, Service
+from shared.contracts.routes import Queue as Route
+from shared.database import outbox
+from shared.database.pool import Database
+from shared.messaging.connection import Broker
+from shared.messaging.publisher import Publisher
+from shared.relay import Relay
+from shared.settings import BrokerSettings
+from tests.integration.report_worker.seeding import World
+from tests.waiting import until
+
+
+class Listening:
+    """A queue of the test's own, in place of a consumer's. It keeps every message it gets."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        self.headers: list[dict[str, object]] = []
+
+    async def deliver(self, message: DeliveredMessage) -> None:
+        self.bodies.append(bytes(message.body))
+        self.headers.append(dict(message.header.properties.headers or {}))
+        assert message.delivery_tag is not None
+        await message.channel.basic_ack(message.delivery_tag)
+
+
+@asynccontextmanager
+async def listening(
+    broker: Broker, exchange: str, key: str, queue: str
+) -> AsyncIterator[Listening]:
+    listener = Listening()
+    connection = await broker.consuming.wait_open()
+    channel: AbstractChannel = await connection.channel()
+    await channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
+    await channel.queue_bind(queue, exchange, key)
+    await channel.basic_consume(queue, listener.deliver)
+    yield listener
+
+
+@pytest.fixture
+def relay(database: Database, broker: Broker) -> Relay:
+    return Relay(database, Publisher(broker))
+
+
+def test_queue(name: str) -> Route:
+    return Route(f"test.relay.{name}", QueueType.QUORUM, Service.REPORT_WORKER, 1, 1024)
+
+
+test_queue.__test__ = False  # type: ignore[attr-defined]
+
+
+async def promise(world: World, queue: Route, count: int) -> list[bytes]:
+    """Bodies of commands that are promised to the queue."""
+    messages = [
+        ReportBuild(store_id=world.store_id, report_id=number + 1) for number in range(count)
+    ]
+    async with world.database.transaction() as connection:
+        for message in messages:
+            await outbox.enqueue_command(connection, world.store_id, message, queue=queue)
+    return [message.model_dump_json().encode() for message in messages]
+
+
+async def left(world: World) -> int:
+    async with world.database.acquire() as connection:
+        count = await connection.fetchval(
+            "SELECT count(*) FROM outbox WHERE store_id = $1", world.store_id
+        )
+    return int(count)
+
+
+async def test_what_nobody_takes_waits_and_holds_up_nobody(
+    world: World, relay: Relay, broker: Broker
+) -> None:
+    nowhere, somewhere = test_queue(f"a{world.store_id}"), test_queue(f"b{world.store_id}")
+    waiting = await promise(world, nowhere, 250)
+    behind = await promise(world, somewhere, 3)
+    async with listening(broker, COMMANDS, somewhere.name, somewhere.name) as listener:
+        await relay.relay_once()
+
+        async def arrived() -> bool:
+            return sorted(listener.bodies) == sorted(behind)
+
+        await until(arrived, seconds=30, what="those behind")
+    assert await left(world) == 250
+    async with listening(broker, COMMANDS, nowhere.name, nowhere.name) as listener:
+        await relay.relay_once()
+
+        async def all_arrived() -> bool:
+            return sorted(listener.bodies) == sorted(waiting)
+
+        await until(all_arrived, seconds=30, what="those that had waited for their queue")
+    assert await left(world) == 0
+
+
+async def test_events_are_cloud_events(world: World, relay: Relay, broker: Broker) -> None:
+    event = ReportReady.model_validate(
+        {
+            "store_id": world.store_id,
+            "report_id": 7,
+            "name": "customers",
+            "ready_at": "2024-01-01T00:00:00Z",
+            "rows": 1,
+            "bytes": 2,
+            "traceparent": "00-1-2-01",
+        }
+    )
+    queue = f"test.relay.events{world.store_id}"
+    async with listening(broker, "tallyport.events", event.kind, queue) as listener:
+        async with world.database.transaction() as connection:
+            await outbox.enqueue_event(connection, world.store_id, event)
+        await relay.relay_once()
+
+        async def arrived() -> bool:
+            return event.model_dump_json().encode() in listener.bodies
+
+        await until(arrived, seconds=30, what="the event")
+    headers = listener.headers[listener.bodies.index(event.model_dump_json().encode())]
+    assert headers["cloudEvents:id"] == str(event.message_id)
+    assert headers["cloudEvents:type"] == "report.ready.v1"
+    assert headers["cloudEvents:source"] == "/tallyport/report"
+    assert headers["traceparent"] == "00-1-2-01"
+    assert await left(world) == 0
+
+
+async def test_it_hears_of_the_promises_of_other_processes(
+    world: World, relay: Relay, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.relay.POLL_SECONDS", 600.0)
+    monkeypatch.setattr("shared.relay.POLL_SECONDS_DEAF", 600.0)
+    queue = test_queue(f"d{world.store_id}")
+    async with listening(broker, COMMANDS, queue.name, queue.name) as listener:
+        running = asyncio.create_task(relay.run())
+        try:
+            for count in (1, 2):
+                await promise(world, queue, 1)
+
+                async def arrived(count: int = count) -> bool:
+                    return len(listener.bodies) == count
+
+                await until(arrived, seconds=30, what="what was promised elsewhere")
+                # Once more, after the line to the database was cut.
+                async with world.database.acquire() as connection:
+                    await connection.execute(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE query LIKE '%LISTEN%' AND pid <> pg_backend_pid()"
+                    )
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+
+
+async def test_exactly_what_was_promised_with_the_broker_down_in_between(
+    world: World, broker_settings: BrokerSettings, rabbit: RabbitMQ
+) -> None:
+    queue = test_queue(f"c{world.store_id}")
+    async with Broker.open(broker_settings, "tests relay") as broker:
+        async with listening(broker, COMMANDS, queue.name, queue.name):
+            relay = Relay(world.database, Publisher(broker))
+            running = asyncio.create_task(relay.run())
+        try:
+            await asyncio.to_thread(rabbit.stop)
+            promised = await promise(world, queue, 500)
+            relay.wake()
+
+            async def refused() -> bool:
+                return broker.publishing.current is None
+
+            await until(refused, seconds=30, what="the relay's connection is gone")
+            assert await left(world) == 500
+            await asyncio.to_thread(rabbit.start)
+
+            async def relayed() -> bool:
+                return await left(world) == 0
+
+            await until(relayed, seconds=60, what="an empty outbox")
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+        # The consumer of before is gone with the connection; the queue was kept.
+        async with listening(broker, COMMANDS, queue.name, queue.name) as listener:
+
+            async def arrived() -> bool:
+                return len(listener.bodies) >= 500
+
+            await until(arrived, seconds=30, what="the messages")
+        assert sorted(set(listener.bodies)) == sorted(promised)
