@@ -322,6 +322,21 @@ async def test_writers_of_the_same_keys_at_once(
     assert [event["version"] for event in events] == list(range(1, len(events) + 1))
 
 
+async def test_writers_that_come_from_both_ends(
+    database: Database, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same keys in opposite orders: without an order of their own they would deadlock."""
+    monkeypatch.setattr(writing, "ATTEMPTS_MAX", 1)
+    recorders = [ItemRecorder(database, group_items_max=10_000) for _ in range(2)]
+    for start in range(0, 8_000, 2_000):
+        items = [_item(f"k{number}") for number in range(start, start + 2_000)]
+        recorded = await asyncio.gather(
+            recorders[0].record(_batch(register, *items)),
+            recorders[1].record(_batch(register, *reversed(items))),
+        )
+        assert sorted(map(_counts, recorded)) == [(0, 0, 2_000), (2_000, 0, 0)]
+
+
 async def test_a_writer_that_dies_leaves_nothing(
     database: Database, register: Register, recorder: ItemRecorder
 ) -> None:

@@ -273,6 +273,21 @@ async def test_replacements_of_the_same_at_once(
     assert sums == {row["transaction_id"]: row["total_order"] for row in kept}
 
 
+async def test_writers_that_come_from_both_ends(
+    database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same ids in opposite orders: without an order of their own they would deadlock."""
+    monkeypatch.setattr(writing, "ATTEMPTS_MAX", 1)
+    for start in range(0, 1_600, 400):
+        ids = [f"t{number}" for number in range(start, start + 400)]
+        one: list[Raw] = [{"id": key, "transaction_date": START} for key in ids]
+        other = [{**raw, "tax": "1"} for raw in reversed(one)]
+        results = await asyncio.gather(
+            _record(database, store, *one), _record(database, store, *other)
+        )
+        assert sorted(results) == [(0, 400, 0), (400, 0, 0)]
+
+
 # The second opinion ---------------------------------------------------------------------------
 
 
