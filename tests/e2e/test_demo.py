@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
+import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner, Result
 
-from cli.__main__ import app
 from devstack import demo, demo_account
 from devstack.demo_account import DemoAccount
 from tests.e2e.conftest import Stack
@@ -22,10 +24,31 @@ async def account(stack: Stack) -> DemoAccount:
     return await demo_account.obtain(stack.running)
 
 
-async def call(stack: Stack, account: DemoAccount, *arguments: str) -> Result:
-    """In a thread: the command has an event loop of its own."""
-    environment = {"TALLYPORT_URL": stack.url, "TALLYPORT_TOKEN": account.token}
-    return await asyncio.to_thread(CliRunner().invoke, app, arguments, env=environment)
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def answer(self) -> Any:
+        assert self.exit_code == 0, self.stderr
+        return json.loads(self.stdout)
+
+
+async def call(stack: Stack, account: DemoAccount, *arguments: str) -> Ended:
+    """Run the command line as people do: a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cli", *arguments),
+        env={**os.environ, "TALLYPORT_URL": stack.url, "TALLYPORT_TOKEN": account.token},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    stdout, stderr = await process.communicate()
+    assert process.returncode is not None
+    return Ended(process.returncode, stdout.decode(), stderr.decode())
 
 
 def sizes(folder: Path) -> dict[str, int]:
@@ -59,16 +82,16 @@ async def test_items_go_in_by_file_once_and_come_out_as_numbers(
     made = await call(
         stack, account, *("register", "create", "--name", "ledger", "--label", "shop", "--json")
     )
-    register = str(json.loads(made.stdout)["id"])
+    register = str(made.answer["id"])
     path = tmp_path / "items.csv"
     path.write_text(
         "unique_key,description,amount,units,originated_at,shop\n"
         + "".join(f"k{n},x,0.1,,2024-01-0{n}T10:00:00Z,north\n" for n in (1, 2, 3))
     )
     load = ("import", str(path), "--register", register, "--json")
-    recorded = json.loads((await call(stack, account, *load)).stdout)
+    recorded = (await call(stack, account, *load)).answer
     assert recorded == {"items": {"inserted": 3, "duplicates": 0}}
-    recorded = json.loads((await call(stack, account, *load)).stdout)
+    recorded = (await call(stack, account, *load)).answer
     assert recorded == {"items": {"inserted": 0, "duplicates": 3}}
 
     january = ("--register", register, "--from", "2024-01-01", "--to", "2024-01-31")
@@ -89,8 +112,7 @@ async def test_a_report_is_asked_for_awaited_saved_and_removed(
         *("--from", "2011-01-01", "--to", "2011-01-31"),
         *("--compress", "--download", str(tmp_path), "--json"),
     )
-    assert made.exit_code == 0, made.output
-    report = json.loads(made.stdout)
+    report = made.answer
     assert sizes(tmp_path) == {report["download"]["name"]: report["download"]["bytes"]}
     assert report["download"]["name"].endswith(".zip")
     number = report["_links"]["self"]["href"].rpartition("/")[2]

@@ -124,6 +124,29 @@ async def test_a_report_that_does_not_come_is_4(service: Service) -> None:
     assert service.requests[0].headers["Idempotency-Key"]
 
 
+async def test_reports_are_listed_the_newest_first(service: Service) -> None:
+    async def page(request: web.Request) -> web.StreamResponse:
+        assert request.query["order"] == "date_created desc"
+        assert (request.query["limit"], request.query["offset"]) == ("2", "20")
+        report = {
+            "_links": {"self": {"href": f"{service.url}/report/9"}},
+            "name": "[bold]customers",
+            "datetime_start": "2024-01-01T00:00:00+0000",
+            "datetime_end": "2024-01-31T23:59:59+0000",
+            "status": "ready",
+            "progress": {"stage": "done", "rows_written": 7, "percent": 100},
+            "files": [{"name": "customers.csv", "rows": 7}],
+            "download": {"bytes": 99},
+        }
+        return web.json_response({"_embedded": {"fx:reports": [report]}, "total_items": 21})
+
+    service.respond = page
+    result = await call_service(service, "report", "list", "--limit", "2", "--offset", "20")
+    assert result.exit_code == ExitCode.DONE
+    assert "Reports 21 to 21 of 21" in result.stdout
+    assert "[bold]" in result.stdout, "a name is no markup"
+
+
 async def test_items_are_streamed_as_they_are(service: Service, tmp_path: Path) -> None:
     content = b"unique_key,amount,originated_at\r\n1,0.10,2024-01-01T00:00:00Z\r\n"
     path = tmp_path / "items.csv"
