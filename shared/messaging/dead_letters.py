@@ -12,6 +12,7 @@ from copy import copy
 from datetime import UTC, datetime
 
 from aiormq.abc import DeliveredMessage
+from pamqp.commands import Basic
 
 from shared.contracts.routes import DEAD, Queue
 from shared.errors import TallyportError
@@ -58,6 +59,7 @@ class DeadLetters:
             DIED_AT: datetime.now(UTC).isoformat(),
             KIND: kind,
         }
+        _make_encodable(properties)
         async with self._one_at_a_time:
             await self._publisher.send(
                 exchange=DEAD,
@@ -66,6 +68,18 @@ class DeadLetters:
                 properties=properties,
                 mandatory=True,
             )
+
+
+def _make_encodable(properties: Basic.Properties) -> None:
+    """What the library could read it can not always write again: such headers are left out."""
+    try:
+        properties.marshal()
+    except Exception:  # noqa: BLE001 - a stranger's values: any failure means the same
+        headers = properties.headers or {}
+        properties.headers = {
+            name: value for name, value in headers.items() if isinstance(value, str | int)
+        }
+        properties.timestamp = None
 
 
 def bounded(reason: str) -> str:

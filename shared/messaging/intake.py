@@ -16,6 +16,7 @@ from shared.contracts.message import Message
 from shared.contracts.routes import CONTENT_TYPE, Queue, QueueType
 from shared.errors import InternalError, InvalidArgumentError, MalformedError, TooLargeError
 from shared.messaging.batch import CONTENT_TYPE_BATCH, unpack
+from shared.messaging.careful_reader import UNREADABLE
 from shared.messaging.codec import parse, validate
 
 KIND_CHARS_MAX = 100
@@ -27,6 +28,8 @@ DELIVERIES_MAX = 15
 def read(message: DeliveredMessage, queue: Queue, accepted: Mapping[str, type[Message]]) -> Message:
     """The message in a delivery. Raises TooLargeError, MalformedError, InvalidArgumentError, and
     InternalError when it has been delivered too often."""
+    if message.header.weight == UNREADABLE:
+        raise MalformedError("its properties cannot be decoded: text is UTF-8, times are times")
     if _deliveries(message) >= DELIVERIES_MAX:
         raise InternalError(f"delivered {DELIVERIES_MAX} times and never finished")
     if len(message.body) > queue.body_bytes_max:

@@ -20,6 +20,7 @@ from yarl import URL
 from shared.errors import UnavailableError
 from shared.messaging.backoff import full_jitter
 from shared.messaging.cancellation import stray_cancellation_is
+from shared.messaging.careful_reader import CarefulTransport
 from shared.messaging.declaration import declare
 from shared.messaging.topology import Topology
 from shared.settings import BrokerSettings
@@ -104,7 +105,11 @@ class KeptConnection:
             await asyncio.sleep(pause)
 
     async def _live_once(self) -> None:
-        connection = _Connection(next(self._urls), client_properties={"connection_name": self.name})
+        connection = _Connection(
+            next(self._urls),
+            client_properties={"connection_name": self.name},
+            transport_factory=CarefulTransport(),
+        )
         try:
             async with asyncio.timeout(self.settings.connect_seconds):
                 await connection.connect()

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
+import pamqp.frame
 import pytest
+from aiormq.abc import ChannelFrame
+from pamqp.body import ContentBody
+from pamqp.commands import Basic
 from structlog.testing import capture_logs
 
 from shared.contracts.failures import Failure, FailureCode
@@ -199,6 +204,74 @@ async def test_what_cannot_be_handled_is_put_away_with_its_reason_and_stops_nobo
     answer = await raw.take("asker")
     assert answer.header.properties.correlation_id == "c1"
     assert Failure.model_validate_json(answer.body).code.value == code
+
+
+def _text(value: bytes) -> bytes:
+    return bytes([len(value)]) + value
+
+
+def _table(value: bytes) -> bytes:
+    return struct.pack(">I", len(value)) + value
+
+
+async def _publish_properties(
+    raw: Raw, queue: str, body: bytes, flags: int, properties: bytes
+) -> None:
+    """A message whose properties no library would write."""
+    number = raw.channel.number
+    header = struct.pack(">HHQH", 60, 0, len(body), flags) + properties
+    payload = b"".join(
+        (
+            pamqp.frame.marshal(Basic.Publish(exchange="", routing_key=queue), number),
+            struct.pack(">BHI", 2, number, len(header)) + header + b"\xce",
+            pamqp.frame.marshal(ContentBody(body), number),
+        )
+    )
+    await raw.connection.write_queue.put(ChannelFrame(payload=payload, should_close=False))
+    await until(lambda: _depth_is(raw, queue, 1))
+
+
+UNDECODABLE = {
+    "type": (0x20, _text(b"\xff\xfe")),
+    "content type": (0x8000, _text(b"\xff")),
+    "reply_to": (0x200, _text(b"\xff")),
+    "timestamp": (0x40, struct.pack(">Q", 2**63 - 1)),
+    "header's name": (0x2000, _table(_text(b"\xff") + b"t\x01")),
+    "header's time": (0x2000, _table(_text(b"k") + b"T" + struct.pack(">Q", 2**63 - 1))),
+}
+
+
+@pytest.mark.parametrize("which", UNDECODABLE)
+async def test_properties_that_the_library_cannot_decode_stop_nobody(
+    which: str, broker: Broker, raw: Raw, consuming: Consuming
+) -> None:
+    body = build(1).model_dump_json().encode()
+    await _publish_properties(raw, BUILD_SMALL.name, body, *UNDECODABLE[which])
+    await Publisher(broker).publish(build(2))
+    seen: list[int] = []
+
+    async def handle(message: ReportBuild, _delivery: Delivery) -> None:
+        seen.append(message.report_id)
+
+    was = broker.consuming.current
+    await consuming(BUILD_SMALL, {ReportBuild: handle})
+    dead = await raw.take_dead()
+    assert dead.body == body
+    assert "cannot be decoded" in str((dead.header.properties.headers or {})["tallyport-reason"])
+    await until(lambda: seen == [2])
+    assert broker.consuming.current is was
+
+
+async def test_headers_that_cannot_be_written_again_are_left_out(
+    raw: Raw, consuming: Consuming
+) -> None:
+    # The library reads a decimal of this scale, and refuses to write it.
+    strange = _text(b"k") + b"D" + struct.pack(">BI", 200, 5) + _text(b"kept") + b"t\x01"
+    await _publish_properties(raw, RECORDS.name, b"{", 0x2000, _table(strange))
+    await consuming(RECORDS, {RecordItems: _refuse})
+    headers = (await raw.take_dead()).header.properties.headers or {}
+    assert headers["tallyport-reason-code"] == "malformed"
+    assert headers["kept"] is True
 
 
 async def test_what_takes_its_worker_down_again_and_again_is_put_away(

@@ -416,10 +416,15 @@ async def test_questions_asked_at_once_travel_together_and_one_alone_as_anybodys
     await asyncio.wait((alone, *together))
 
 
-async def test_questions_that_travelled_together_are_all_returned(rpc: RpcClient, raw: Raw) -> None:
+@pytest.mark.parametrize("many", [1, 5])
+async def test_questions_are_returned_alone_and_together(
+    many: int, rpc: RpcClient, raw: Raw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without the look at the queue, which would notice as well.
+    monkeypatch.setattr(rpc._presence, "expect", lambda _queue: None)
     await raw.channel.queue_delete(QUESTIONS.name)
     outcomes = await asyncio.gather(
-        *(rpc.call(question(), deadline_seconds=20) for _ in range(5)), return_exceptions=True
+        *(rpc.call(question(), deadline_seconds=20) for _ in range(many)), return_exceptions=True
     )
     assert {type(outcome) for outcome in outcomes} == {UnavailableError}
     channel = rpc._broker.unconfirmed.current()
