@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from services.gateway.handlers import aggregates, entry, records, registers, reports
+from services.gateway.openapi.page import openapi_page
 
 _ID = r"{id:\d+}"
 
@@ -13,6 +14,7 @@ def add_routes(app: web.Application) -> None:
     """Every path of api.md. A method that is not here is a 405 that names those that are."""
     router = app.router
     router.add_get("/", entry.root)
+    router.add_get("/openapi.json", openapi_page())
     router.add_get("/rels/{rel}", entry.relation)
     router.add_get(f"/users/{_ID}", entry.user)
 

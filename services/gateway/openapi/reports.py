@@ -1,0 +1,108 @@
+"""Asynchronous reports: ask for one, look at it until it is ready, fetch its file, remove it.
+
+Comes in: `report_resource`. Goes out: the calls, in `application/hal+json`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.gateway.bodies import FORM
+from services.gateway.openapi import parameters
+from services.gateway.openapi.operation import Answer, Content, Operation
+from services.gateway.openapi.refusals import JSON
+from services.gateway.openapi.report_resource import (
+    ASKED,
+    METHODS,
+    QUEUED,
+    READY,
+    Methods,
+    NewReport,
+    Report,
+)
+from services.gateway.problems import HAL
+
+TAG = "reports"
+
+
+def _options(path: str, name: str, *more: dict[str, Any]) -> Operation:
+    return Operation(
+        method="OPTIONS",
+        path=path,
+        name=name,
+        tag=TAG,
+        summary="Which methods there are, in words.",
+        parameters=(*more, parameters.REQUEST_ID),
+        answers=(
+            Answer(200, "The methods.", (Content(HAL, Methods, {"methods": METHODS}),), ("Allow",)),
+        ),
+        family="reports",
+    )
+
+
+def _one(path: str, suffix: str) -> tuple[Operation, ...]:
+    """The calls on one report. The seed writes its self link `/report/{id}`; both work."""
+    report_id = parameters.path_id("The report's id.")
+    given = (report_id, *parameters.OF_STORE)
+    return (
+        Operation(
+            method="GET",
+            path=path,
+            name=f"findReport{suffix}",
+            tag=TAG,
+            summary="A report, with a fresh link once it is ready.",
+            parameters=given,
+            answers=(
+                Answer(
+                    200,
+                    "The report.",
+                    (Content(HAL, Report, {"ready": READY, "queued": QUEUED}),),
+                    ("Cache-Control",),
+                ),
+            ),
+            family="reports",
+            refusals=(404, 422),
+        ),
+        Operation(
+            method="DELETE",
+            path=path,
+            name=f"removeReport{suffix}",
+            tag=TAG,
+            summary="Remove the report and its file, or cancel it while it is being built.",
+            parameters=given,
+            answers=(Answer(204, "It is gone."),),
+            family="reports",
+            refusals=(404, 422),
+        ),
+        _options(path, f"explainReport{suffix}", report_id),
+    )
+
+
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/reports",
+        name="createReport",
+        tag=TAG,
+        summary="Ask for a report.",
+        description="From the answer on it cannot be lost. Look at `Location` until it is ready.",
+        parameters=(*parameters.OF_STORE, parameters.IDEMPOTENCY_KEY),
+        body=tuple(
+            Content(media_type, NewReport, {"customers": ASKED}) for media_type in (JSON, HAL, FORM)
+        ),
+        answers=(
+            Answer(
+                201,
+                "The report, queued.",
+                (Content(HAL, Report, {"queued": QUEUED}),),
+                ("Location",),
+                ("Idempotent-Replayed",),
+            ),
+        ),
+        family="reports",
+        refusals=(400, 408, 409, 413, 415, 422),
+    ),
+    _options("/reports", "explainReports"),
+    *_one("/reports/{id}", ""),
+    *_one("/report/{id}", "BySelfLink"),
+)
