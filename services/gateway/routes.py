@@ -7,7 +7,8 @@ from aiohttp import web
 from services.gateway.handlers import aggregates, entry, records, registers, reports
 from services.gateway.openapi.page import openapi_page
 
-_ID = r"{id:\d+}"
+# Digits of ASCII: `\d` would take those of every script.
+_ID = "{id:[0-9]+}"
 
 
 def add_routes(app: web.Application) -> None:
@@ -25,7 +26,7 @@ def add_routes(app: web.Application) -> None:
         router.add_get(path, reports.find)
         router.add_delete(path, reports.remove)
         router.add_route("OPTIONS", path, reports.options)
-    router.add_post(r"/reports/{measure:[^/]*[^/\d][^/]*}", aggregates.measure)
+    router.add_post("/reports/{measure:[^/]*[^/0-9][^/]*}", aggregates.measure)
 
     router.add_post("/registers", registers.create)
     router.add_get("/registers", registers.collection)
