@@ -24,6 +24,7 @@ from shared.messaging.codec import validate
 
 PAGE_DEFAULT = 20
 PAGE_MAX = 300
+NUMBER_DIGITS_MAX = 18
 
 
 async def create(request: web.Request) -> web.Response:
@@ -109,6 +110,8 @@ def _whole_number(request: web.Request, name: str, default: int, *, most: int) -
     value = request.query.get(name)
     if value is None:
         return default
-    if not (value.isascii() and value.isdigit() and int(value[:18]) <= most):
+    # Zeros in front count as well, or a long row of them would hide what is behind.
+    is_short = value.isascii() and value.isdigit() and len(value) <= NUMBER_DIGITS_MAX
+    if not is_short or int(value) > most:
         raise InvalidArgumentError(f"{name} must be a whole number up to {most}")
     return int(value)
