@@ -29,7 +29,7 @@ async def measure(request: web.Request) -> web.Response:
             arguments=AggregateArguments(**body),
             deadline=datetime.now(UTC) + timedelta(seconds=seconds),
             representation="csv" if _prefers_csv(request) else "json",
-            if_none_match=request.headers.get("If-None-Match"),
+            if_none_match=_known_etags(request),
         ),
         deadline_seconds=seconds,
     )
@@ -47,3 +47,9 @@ def _prefers_csv(request: web.Request) -> bool:
         part.partition(";")[0].strip() for part in request.headers.get("Accept", "").split(",")
     ]
     return CSV in accepted and "application/json" not in accepted
+
+
+def _known_etags(request: web.Request) -> str | None:
+    """`If-None-Match`, unless it cannot be one of ours: it is not sent on as bytes of no text."""
+    value = request.headers.get("If-None-Match")
+    return value if value is not None and value.isascii() else None
