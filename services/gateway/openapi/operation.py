@@ -64,8 +64,8 @@ class Answer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """One call. `refusals` are statuses of `family`; 401, 403, 500 and 503 are added to all calls
-    that need a token. `route` is the router's path where it is another: it has one for all
-    measures."""
+    that need a token. `also` names refusals of another family (`numbers405`). `route` is the
+    router's path where it is another: it has one for all measures."""
 
     method: str
     path: str
@@ -78,6 +78,7 @@ class Operation:
     answers: tuple[Answer, ...]
     family: FamilyName = "numbers"
     refusals: tuple[int, ...] = ()
+    also: tuple[str, ...] = ()
     is_public: bool = False
     route: str | None = None
 
@@ -115,6 +116,7 @@ class Operation:
                     str(status): {"$ref": f"#/components/responses/{self.family}{status}"}
                     for status in self.statuses()
                 },
+                **{name[-3:]: {"$ref": f"#/components/responses/{name}"} for name in self.also},
             },
         }
         if self.description:

@@ -56,7 +56,7 @@ IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
     "description": "An ETag of before: 304 without a body when the answer is still the same.",
-    "schema": {"type": "string", "maxLength": 8_192, "pattern": '^([!-~]|"[!-~]*")+$'},
+    "schema": {"type": "string", "maxLength": 8_000, "pattern": '^([!-~]|"[!-~]*")+$'},
 }
 LIMIT = {
     "name": "limit",

@@ -25,7 +25,13 @@ from services.gateway.problems import HAL
 TAG = "reports"
 
 
-def _options(path: str, name: str, *more: dict[str, Any]) -> Operation:
+def _options(
+    path: str,
+    name: str,
+    *more: dict[str, Any],
+    refusals: tuple[int, ...] = (),
+    also: tuple[str, ...] = (),
+) -> Operation:
     return Operation(
         method="OPTIONS",
         path=path,
@@ -37,6 +43,8 @@ def _options(path: str, name: str, *more: dict[str, Any]) -> Operation:
             Answer(200, "The methods.", (Content(HAL, Methods, {"methods": METHODS}),), ("Allow",)),
         ),
         family="reports",
+        refusals=refusals,
+        also=also,
     )
 
 
@@ -44,6 +52,8 @@ def _one(path: str, suffix: str) -> tuple[Operation, ...]:
     """The calls on one report. The seed writes its self link `/report/{id}`; both work."""
     report_id = parameters.path_id("The report's id.")
     given = (report_id, *parameters.OF_STORE)
+    # Behind /reports/ what is no number is the name of a measure, which is asked with POST.
+    also = ("numbers405",) if path.startswith("/reports/") else ()
     return (
         Operation(
             method="GET",
@@ -62,6 +72,7 @@ def _one(path: str, suffix: str) -> tuple[Operation, ...]:
             ),
             family="reports",
             refusals=(404, 422),
+            also=also,
         ),
         Operation(
             method="DELETE",
@@ -73,8 +84,9 @@ def _one(path: str, suffix: str) -> tuple[Operation, ...]:
             answers=(Answer(204, "It is gone."),),
             family="reports",
             refusals=(404, 422),
+            also=also,
         ),
-        _options(path, f"explainReport{suffix}", report_id),
+        _options(path, f"explainReport{suffix}", report_id, refusals=(404,), also=also),
     )
 
 

@@ -69,7 +69,8 @@ def test_each_refusal_is_of_the_family_of_its_path() -> None:
             ["reports", "{id}"],
         )
         for status, response in operation["responses"].items():
-            if "$ref" not in response:
+            # The one exception: /reports/x is the path of a measure, whatever is done to it.
+            if "$ref" not in response or response["$ref"].endswith("/numbers405"):
                 continue
             refusal = _resolved(response)
             expected = "application/hal+json" if is_hal else "application/json"
