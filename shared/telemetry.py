@@ -23,6 +23,9 @@ _REDACTIONS = (
     (re.compile(r"(?i)(X-Amz-(?:Signature|Credential)=)[^&\s\"]+"), r"\1***"),
 )
 
+# What they call information is debugging to us.
+_LIBRARIES = ("aio_pika", "aiohttp", "alembic", "asyncio", "asyncpg", "urllib3")
+
 
 def redact(text: str) -> str:
     """The text without passwords in URLs, bearer tokens and link signatures."""
@@ -69,6 +72,9 @@ def configure_logging(settings: TelemetrySettings, *, service: str) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
+    root.setLevel(level)
+    for library in _LIBRARIES:
+        logging.getLogger(library).setLevel(logging.WARNING)
+    # A connection that is lost is told by us, once, and not once a second by the library.
     logging.getLogger("aiormq").setLevel(logging.ERROR)
     structlog.contextvars.bind_contextvars(service=service)

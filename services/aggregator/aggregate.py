@@ -28,7 +28,8 @@ from services.aggregator.arguments import (
 )
 from services.aggregator.entity_tag import entity_tag, is_known
 from services.aggregator.periods import Periods, divide
-from services.aggregator.plans import Plan, Totals, choose_plan
+from services.aggregator.planner import Wish, choose_plan
+from services.aggregator.plans import Plan, Totals
 from services.aggregator.query_builder import Statement, build_statement
 from services.aggregator.rendering import render
 from services.aggregator.settings import AggregatorSettings
@@ -36,6 +37,7 @@ from shared.contracts.aggregations import AggregateQuery
 from shared.database.pool import Connection, Database
 from shared.database.queries import load_queries
 from shared.errors import DeadlineExceededError, InvalidArgumentError, UnavailableError
+from shared.rollups.definitions import from_json
 
 _SQL = load_queries(__file__)
 
@@ -43,13 +45,15 @@ _SQL = load_queries(__file__)
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """An answer. `body` and `plan` are None when the caller has it already (`If-None-Match`).
-    `seconds` is the time spent with the database, the wait for a connection included."""
+    `seconds` is the time spent with the database, the wait for a connection included. `wish` is a
+    rollup that would have made the answer cheap."""
 
     body: bytes | None
     content_type: str
     etag: str
     plan: Plan | None
     seconds: float
+    wish: Wish | None = None
 
 
 class Aggregator:
@@ -90,10 +94,17 @@ class Aggregator:
             periods = self._periods(scope, grouping)
             rendering = render(query.representation, scope.measure, grouping, periods)
             etag = entity_tag(scope, grouping, register["version"], query.representation)
-            body = plan = None
+            body = plan = wish = None
             if not is_known(etag, query.if_none_match):
                 totals = Totals(scope, periods, grouping.columns)
-                plan = choose_plan(totals)
+                choice = choose_plan(
+                    totals,
+                    from_json(register["rollups"]),
+                    register_version=register["version"],
+                    overhead_rows=self._settings.rollup_overhead_rows,
+                    wish_rows_min=self._settings.wish_rows_min,
+                )
+                plan, wish = choice.plan, choice.wish
                 statement = build_statement(
                     plan,
                     totals,
@@ -104,7 +115,12 @@ class Aggregator:
                 )
                 body = await self._run(connection, query, statement)
         return Outcome(
-            body, rendering.content_type, etag, plan, seconds=time.perf_counter() - started
+            body,
+            rendering.content_type,
+            etag,
+            plan,
+            seconds=time.perf_counter() - started,
+            wish=wish,
         )
 
     async def _find_register(

@@ -5,6 +5,16 @@
 -- periods are hash joins however wrong the estimates are (a merge of 60 groups with 43,860 totals
 -- took 5 s, the hash join 20 ms).
 SELECT version, meta,
+       (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                   'rollup_id', u.rollup_id, 'register_id', u.register_id, 'grain', u.grain,
+                   'zone', u.zone, 'zone_digest', u.zone_digest, 'columns', to_jsonb(u.columns),
+                   'synced_version', u.synced_version, 'is_rejected', u.is_rejected,
+                   'rows_held', u.rows_held, 'items_held', u.items_held,
+                   'first_bucket', extract(epoch FROM u.first_bucket),
+                   'last_bucket', extract(epoch FROM u.last_bucket))), '[]')
+          FROM rollups u
+         WHERE u.store_id = registers.store_id AND u.register_id = registers.register_id
+       ) AS rollups,
        set_config('statement_timeout', $3, true),
        set_config('work_mem', $4, true),
        set_config('jit', 'off', true),

@@ -10,12 +10,15 @@ import asyncio
 from services.aggregator.aggregate import Aggregator
 from services.aggregator.handlers import Handlers
 from services.aggregator.settings import AggregatorServiceSettings
+from services.aggregator.wishes import Wishes
 from shared.contracts.aggregations import AggregateQuery
 from shared.contracts.routes import QUESTIONS
 from shared.database.pool import Database
 from shared.messaging.connection import Broker
 from shared.messaging.consumer import Consumer
+from shared.messaging.publisher import Publisher
 from shared.operations import operations_server
+from shared.runtime import background
 
 NAME = "aggregator"
 # Of the time to drain: the rest is for closing connections.
@@ -30,14 +33,18 @@ async def serve(settings: AggregatorServiceSettings, stop: asyncio.Event) -> Non
         Database.open(settings.database, name=NAME, pool_max=own.questions_max + 1) as database,
         Broker.open(settings.broker, NAME) as broker,
     ):
-        handlers = Handlers(Aggregator(database, own))
+        wishes = Wishes(Publisher(broker))
+        handlers = Handlers(Aggregator(database, own), wishes.note)
         consumer = Consumer(broker, QUESTIONS, {AggregateQuery: handlers.answer_query})
 
         async def broker_problem() -> str | None:
             return "; ".join(broker.problems()) or None
 
         checks = {"database": database.problem, "broker": broker_problem}
-        async with operations_server(settings.operations, checks) as readiness:
+        async with (
+            background(wishes=wishes.run()),
+            operations_server(settings.operations, checks) as readiness,
+        ):
             await consumer.start()
             await stop.wait()
             readiness.start_draining()

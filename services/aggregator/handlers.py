@@ -3,7 +3,7 @@
 Headers that every answer bears, for the gateway to pass on to its caller:
 
     ETag            strong; see `entity_tag`
-    Tallyport-Plan  where the totals came from: `raw`
+    Tallyport-Plan  where the totals came from: `raw`, `totals-day`, `columns-day`, ...
     Server-Timing   `db;dur=12.3`, milliseconds
 
 and one that is for the gateway alone: `Tallyport-Status: 304` on an answer without a body, when
@@ -13,10 +13,13 @@ them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from services.aggregator.aggregate import Aggregator, Outcome
 from services.aggregator.metrics import KNOWN, REFUSED, SECONDS
+from services.aggregator.planner import Wish
 from shared.contracts.aggregations import AggregateQuery
 from shared.errors import TallyportError
 from shared.messaging.delivery import Answer, Delivery
@@ -30,8 +33,9 @@ _log = structlog.get_logger(__name__)
 class Handlers:
     """What the consumer calls."""
 
-    def __init__(self, aggregator: Aggregator) -> None:
+    def __init__(self, aggregator: Aggregator, note_wish: Callable[[int, int, Wish], None]) -> None:
         self._aggregator = aggregator
+        self._note_wish = note_wish
 
     async def answer_query(self, query: AggregateQuery, delivery: Delivery) -> Answer | None:
         """The answer to one question. None is computed when there is nobody to send it to."""
@@ -45,6 +49,8 @@ class Handlers:
             REFUSED.labels(error.code.value).inc()
             log.info("aggregate.refused", code=error.code.value, reason=error.message)
             raise
+        if outcome.wish is not None:
+            self._note_wish(query.store_id, query.arguments.register_id, outcome.wish)
         plan = outcome.plan.name if outcome.plan else KNOWN
         SECONDS.labels(plan).observe(outcome.seconds)
         log.info(

@@ -1,12 +1,12 @@
 """Where the totals of each period and group are read from.
 
-Comes in: a question. Goes out: `Plan`, whose SQL yields, for each period and group that has items,
+Comes in: a question and the register's rollups. Goes out: `Plan`, whose SQL yields, for each period
+and group that has items,
 
     period integer, c0 text, c1 text, ..., items bigint, amount numeric
 
 exactly: one row each, `''` for a missing value. Plans differ in what they cost, never in what they
-say. For now there is one; rollups come beside it, and `choose_plan` takes the cheapest that is
-exact for the question's zone, bounds and columns.
+say.
 """
 
 from __future__ import annotations
@@ -46,11 +46,6 @@ class Plan:
 
     name: str
     totals: Callable[[Totals, Bindings], str]
-
-
-def choose_plan(_totals: Totals) -> Plan:
-    """The cheapest plan that is exact for this question."""
-    return RAW
 
 
 def column_aliases(columns: tuple[str, ...]) -> list[str]:

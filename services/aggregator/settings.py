@@ -33,6 +33,11 @@ class AggregatorSettings(BaseSettings):
     rows_max: int = Field(default=100_000, ge=1, le=1_000_000)
     body_bytes_max: int = Field(default=15_000_000, ge=1_024, le=128_000_000)
     work_mem_mb: int = Field(default=32, ge=1, le=10_000)
+    # What a statement over rollups costs more than one over items, in rows; below 0 rollups are
+    # used wherever they are exact.
+    rollup_overhead_rows: int = Field(default=2_000, ge=-1, le=1_000_000)
+    # A question by columns that reads more than this wishes for a rollup.
+    wish_rows_min: int = Field(default=50_000, ge=0)
 
 
 class AggregatorServiceSettings(BaseSettings):

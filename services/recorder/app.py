@@ -9,6 +9,7 @@ import asyncio
 
 from services.recorder.handlers import handlers_of
 from services.recorder.record_items import ItemRecorder
+from services.recorder.rollup_keeper import RollupKeeper
 from services.recorder.settings import RecorderServiceSettings
 from shared.contracts.routes import RECORDS
 from shared.database.pool import Database
@@ -22,8 +23,9 @@ from shared.runtime import background
 NAME = "recorder"
 # Of the time to drain: the rest is for closing connections.
 DRAIN_SHARE = 0.8
-# One for each message in hand, two for the relay, one for the readiness check.
-CONNECTIONS = RECORDS.prefetch + 3
+# One for each message in hand, two for the relay, four for the rollups, one for the readiness
+# check.
+CONNECTIONS = RECORDS.prefetch + 7
 
 
 async def serve(settings: RecorderServiceSettings, stop: asyncio.Event) -> None:
@@ -33,15 +35,18 @@ async def serve(settings: RecorderServiceSettings, stop: asyncio.Event) -> None:
         Broker.open(settings.broker, NAME) as broker,
     ):
         items = ItemRecorder(database, group_items_max=settings.recorder.group_items_max)
+        keeper = RollupKeeper(database, settings.recorder)
         relay = Relay(database, Publisher(broker))
-        consumer = Consumer(broker, RECORDS, handlers_of(database, items, promised=relay.wake))
+        consumer = Consumer(
+            broker, RECORDS, handlers_of(database, items, keeper, promised=relay.wake)
+        )
 
         async def broker_problem() -> str | None:
             return "; ".join(broker.problems()) or None
 
         checks = {"database": database.problem, "broker": broker_problem}
         async with (
-            background(relay=relay.run()),
+            background(relay=relay.run(), rollups=keeper.run()),
             operations_server(settings.operations, checks) as readiness,
         ):
             await consumer.start()

@@ -18,6 +18,7 @@ from services.recorder.record_customers import record_customers
 from services.recorder.record_items import ItemRecorder
 from services.recorder.record_subscriptions import record_subscriptions
 from services.recorder.record_transactions import record_transactions
+from services.recorder.rollup_keeper import RollupKeeper
 from services.recorder.void_item import void_item
 from shared.contracts.message import Message
 from shared.contracts.recording import (
@@ -31,6 +32,7 @@ from shared.contracts.recording import (
     RegisterUpdate,
     VoidItem,
 )
+from shared.contracts.rollups import RollupRequest
 from shared.database.pool import Database
 from shared.errors import TallyportError
 from shared.messaging.delivery import Delivery, Handler
@@ -42,9 +44,14 @@ _log = structlog.get_logger(__name__)
 
 
 def handlers_of(
-    database: Database, items: ItemRecorder, *, promised: Callable[[], None]
+    database: Database,
+    items: ItemRecorder,
+    keeper: RollupKeeper,
+    *,
+    promised: Callable[[], None],
 ) -> Mapping[type[Message], Handler]:
-    """One handler for each kind. `promised` is called when an event may wait in the outbox."""
+    """One handler for each kind. `promised` is called when an event may wait in the outbox, and
+    `keeper` is told which register was written to (None: the store's sales register)."""
     use_cases: dict[type[Message], UseCase] = {
         RegisterCreate: lambda message, delivery: create_register(
             database, message, redelivered=delivery.redelivered
@@ -56,10 +63,21 @@ def handlers_of(
         RecordTransactions: lambda message, _: record_transactions(database, message),
         RecordSubscriptions: lambda message, _: record_subscriptions(database, message),
     }
-    return {kind: _told(use_case, promised) for kind, use_case in use_cases.items()}
+    written = {RecordItems, VoidItem, RecordTransactions}
+
+    def recorded(message: Any) -> None:
+        promised()
+        if type(message) in written:
+            keeper.recorded(message.store_id, getattr(message, "register_id", None))
+
+    async def request_rollup(message: RollupRequest, _: Delivery) -> None:
+        await keeper.requested(message)
+
+    handlers = {kind: _told(use_case, recorded) for kind, use_case in use_cases.items()}
+    return {**handlers, RollupRequest: request_rollup}
 
 
-def _told(use_case: UseCase, promised: Callable[[], None]) -> Handler:
+def _told(use_case: UseCase, recorded: Callable[[Any], None]) -> Handler:
     """The use case with one line an outcome in the log, and its metrics."""
 
     async def handle(message: Any, delivery: Delivery) -> Saved:
@@ -76,7 +94,7 @@ def _told(use_case: UseCase, promised: Callable[[], None]) -> Handler:
         seconds = time.monotonic() - began
         metrics.SECONDS.labels(message.kind).observe(seconds)
         if isinstance(saved, Recorded):
-            promised()
+            recorded(message)
             outcome = {
                 "inserted": saved.inserted,
                 "replaced": saved.replaced,

@@ -76,18 +76,14 @@ async def append(connection: Connection, store_id: int, register_id: int) -> Cou
     Raises `ConflictError` naming the first rows whose key stands for something else, there or in
     an earlier row; the transaction must fail then, for the others are written.
     """
-    new = await _insert(connection, store_id, register_id)
-    # Rollups: `incoming_items` now tells what was really inserted (is_new), whichever way it was.
-    # Their differences are to be computed from it here.
-    return new  # noqa: RET504
-
-
-async def _insert(connection: Connection, store_id: int, register_id: int) -> Counter[int] | None:
+    # From here to the commit the register is held: the items bear the version that it will have
+    # then, by which rollups know what they lack.
+    version = await registers.next_version(connection, store_id, register_id)
     try:
         async with connection.transaction():
-            await connection.execute(_SQL["append_all"], store_id, register_id)
+            await connection.execute(_SQL["append_all"], store_id, register_id, version)
     except asyncpg.UniqueViolationError:
-        inserted = await connection.fetch(_SQL["append_new"], store_id, register_id)
+        inserted = await connection.fetch(_SQL["append_new"], store_id, register_id, version)
     else:
         return None
     await _require_no_contradiction(connection, store_id, register_id)
@@ -128,8 +124,7 @@ async def announce(
     inserted: int,
     traceparent: str | None,
 ) -> None:
-    """Move the register's version and promise the event, if anything was inserted. Last in the
-    transaction: the register's row is held from here to the commit."""
+    """Move the register's version and promise the event, if anything was inserted."""
     if inserted:
         version = await registers.bump_version(connection, store_id, register_id)
         event = ItemsRecorded(

@@ -26,10 +26,10 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_items (
 -- When all of it is new, as nearly always: a sixth cheaper than asking row by row. It fails on the
 -- first key that is known. In the order of the keys, so that two writers of the same keys wait for
 -- one another in one direction only.
-INSERT INTO register_items (store_id, register_id, unique_key, amount, originated_at,
+INSERT INTO register_items (store_id, register_id, version, unique_key, amount, originated_at,
                             description, units, meta0, meta1, meta2, meta3, meta4,
                             meta5, meta6, meta7, meta8, meta9)
-SELECT $1, $2, unique_key, amount::numeric, originated_at,
+SELECT $1, $2, $3, unique_key, amount::numeric, originated_at,
        description, units, meta0, meta1, meta2, meta3, meta4,
        meta5, meta6, meta7, meta8, meta9
   FROM pg_temp.incoming_items
@@ -37,10 +37,10 @@ SELECT $1, $2, unique_key, amount::numeric, originated_at,
 
 -- name: append_new
 -- When some of it is known: the rest, of rows with the same key the first, in the same order.
-INSERT INTO register_items (store_id, register_id, unique_key, amount, originated_at,
+INSERT INTO register_items (store_id, register_id, version, unique_key, amount, originated_at,
                             description, units, meta0, meta1, meta2, meta3, meta4,
                             meta5, meta6, meta7, meta8, meta9)
-SELECT $1, $2, unique_key, amount::numeric, originated_at,
+SELECT $1, $2, $3, unique_key, amount::numeric, originated_at,
        description, units, meta0, meta1, meta2, meta3, meta4,
        meta5, meta6, meta7, meta8, meta9
   FROM pg_temp.incoming_items

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 RECORDED = Counter(
     "tallyport_recorded_total",
@@ -17,4 +17,12 @@ SECONDS = Histogram(
     "Time from a message to its commit, waiting for the batches before it included.",
     ("kind",),
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+
+ROLLUP_FOLDED = Counter(
+    "tallyport_rollup_items_folded", "Items brought into rollups, of tails and of builds.", ["why"]
+)
+ROLLUP_CHECKED = Counter("tallyport_rollup_checks", "Rollups that were compared with their items.")
+ROLLUP_DISAGREEMENTS = Gauge(
+    "tallyport_rollup_disagreements", "Rows that differed in the last rollup that was compared."
 )

@@ -22,6 +22,14 @@ class RecorderSettings(BaseSettings):
     )
 
     group_items_max: int = Field(default=10_000, ge=1, le=100_000)
+    # Rollups: the rest between two folds, how often to look for what was left behind, how often
+    # to compare one with its items, how many a register may have by columns, and how often one
+    # must have been asked for before it is built.
+    rollup_fold_seconds: float = Field(default=0.2, ge=0, le=60)
+    rollup_sweep_seconds: float = Field(default=10.0, gt=0, le=3_600)
+    rollup_check_seconds: float = Field(default=60.0, gt=0, le=86_400)
+    rollups_max: int = Field(default=20, ge=0, le=1_000)
+    rollup_asked_min: int = Field(default=3, ge=1)
 
 
 class RecorderServiceSettings(BaseSettings):

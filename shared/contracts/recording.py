@@ -69,15 +69,17 @@ class NewRegister(Contract):
 
 
 class RegisterChange(Contract):
-    """A new name, or further labels. A label in use is neither removed nor renamed."""
+    """A new name, or further labels: a list takes free columns, a map names them. A label in use
+    is neither removed nor renamed."""
 
     name: Key | None = None
     units: ShortText | None = None
-    meta: MetaColumns | None = None
+    meta: tuple[Label, ...] | dict[Literal[META_COLUMNS], Label] | None = None  # type: ignore[valid-type]
 
     @model_validator(mode="after")
     def _labels_differ(self) -> Self:
-        _distinct_labels(self.meta or {})
+        if isinstance(self.meta, dict):
+            _distinct_labels(self.meta)
         return self
 
 

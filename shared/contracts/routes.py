@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.contracts import aggregations, failures, recording, reports
+from shared.contracts import aggregations, failures, recording, reports, rollups
 from shared.contracts.message import Message
 
 COMMANDS = "tallyport.commands"
@@ -103,6 +103,7 @@ ROUTES: dict[str, Route] = {
         Route(recording.RecordCustomers, RECORDS, _RECORDED),
         Route(recording.RecordTransactions, RECORDS, _RECORDED),
         Route(recording.RecordSubscriptions, RECORDS, _RECORDED),
+        Route(rollups.RollupRequest, RECORDS),
     )
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Literal, TypeAlias
 
 import asyncpg
@@ -117,10 +117,10 @@ class Database:
         except asyncpg.InternalClientError as error:
             # The farewell of a killed backend, read in between two statements, puts the driver
             # out of step: the connection is of no use any more.
-            connection.terminate()
+            _terminate(connection)
             raise UnavailableError("the database went away", retry_after_seconds=2) from error
         except asyncpg.InterfaceError as error:
-            if not connection.is_closed():
+            if not _is_lost(connection):
                 raise  # a mistake of ours
             raise UnavailableError("the database went away", retry_after_seconds=2) from error
         finally:
@@ -152,3 +152,17 @@ class Database:
         except (UnavailableError, TimeoutError, asyncpg.PostgresError) as error:
             return str(error) or type(error).__name__
         return None
+
+
+def _is_lost(connection: PoolConnectionProxy[asyncpg.Record]) -> bool:
+    """Whether the connection is gone. One that the pool took back because it broke says so by
+    refusing the question."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
+
+
+def _terminate(connection: PoolConnectionProxy[asyncpg.Record]) -> None:
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()

@@ -159,8 +159,16 @@ async def update_register(
     )
 
 
+async def next_version(connection: Connection, store_id: int, register_id: int) -> int:
+    """What `bump_version` will make it. Nobody else writes to the register until the commit."""
+    version = await connection.fetchval(_SQL["next_version"], store_id, register_id)
+    if version is None:
+        raise NotFoundError("Invalid register_id")
+    return int(version)
+
+
 async def bump_version(connection: Connection, store_id: int, register_id: int) -> int:
-    """Tell readers that the register's items have changed. Call last in the transaction."""
+    """Tell readers that the register's items have changed."""
     return int(await connection.fetchval(_SQL["bump_version"], store_id, register_id))
 
 

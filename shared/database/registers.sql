@@ -4,8 +4,7 @@ SELECT store_id, register_id, name, units, meta, version, is_sales, created_at, 
   FROM registers WHERE store_id = $1 AND register_id = $2;
 
 -- name: lock_register
--- The same, held against other changes of its definition. Writers of items do not wait for this:
--- their foreign key needs the key only.
+-- The same, held against other changes of its definition, and against writers of items.
 SELECT store_id, register_id, name, units, meta, version, is_sales, created_at, updated_at
   FROM registers WHERE store_id = $1 AND register_id = $2
    FOR NO KEY UPDATE;
@@ -48,9 +47,14 @@ UPDATE registers
  WHERE store_id = $1 AND register_id = $2
 RETURNING store_id, register_id, name, units, meta, version, is_sales, created_at, updated_at;
 
+-- name: next_version
+-- The version that a writer's items will bear. The row is held from here to the commit, so that
+-- versions are in the order of commits: who sees one sees all before it.
+SELECT version + 1 FROM registers WHERE store_id = $1 AND register_id = $2
+   FOR NO KEY UPDATE;
+
 -- name: bump_version
--- Its items have changed. The row stays locked until the commit, so this comes last in its
--- transaction: whoever holds it waits for nothing else.
+-- Its items have changed.
 UPDATE registers SET version = version + 1
  WHERE store_id = $1 AND register_id = $2
 RETURNING version;

@@ -31,6 +31,9 @@ from shared.settings import (
 )
 from tests.engines import ROOT
 from tests.waiting import until
+from tests.worlds import broker_settings, database, database_settings, world
+
+__all__ = ["broker_settings", "database", "database_settings", "world"]
 
 START_SECONDS = 30.0
 _numbers = itertools.count(1)
@@ -57,7 +60,7 @@ async def _ready(url: str) -> bool:
     return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def blocks(
     database_settings: DatabaseSettings,
     broker_settings: BrokerSettings,
@@ -72,7 +75,7 @@ def blocks(
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def base_url(blocks: dict[str, Any]) -> AsyncIterator[str]:
     """All four services, up and ready; the gateway's address."""
     (port,) = ports.reserve(ROOT / ".run" / "tests", 1)

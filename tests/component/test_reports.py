@@ -68,11 +68,11 @@ async def test_a_report_is_asked_for_built_and_downloaded(client: Client) -> Non
     assert report["status"] == "ready"
     (file,) = report["files"]
     assert file["rows"] == 3, "the range limits date_created"
-    async with aiohttp.ClientSession() as anybody:
-        async with anybody.get(report["_links"]["fx:download_url"]["href"]) as response:
-            assert response.status == 200
-            body = await response.read()
-            disposition = response.headers["Content-Disposition"]
+    link = report["_links"]["fx:download_url"]["href"]
+    async with aiohttp.ClientSession() as anybody, anybody.get(link) as response:
+        assert response.status == 200
+        body = await response.read()
+        disposition = response.headers["Content-Disposition"]
     assert re.search(r"customers_report\.\d{13}\.csv", disposition)
     assert (len(body), hashlib.sha256(body).hexdigest()) == (file["bytes"], file["sha256"])
     rows = list(csv.DictReader(io.StringIO(body.decode(), newline="")))

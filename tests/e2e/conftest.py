@@ -21,6 +21,9 @@ from shared.database.accounts import Store
 from shared.database.pool import Database
 from tests.component.conftest import Client
 from tests.engines import ROOT, EnginesUnderTest
+from tests.worlds import broker_settings, database, database_settings, world
+
+__all__ = ["broker_settings", "database", "database_settings", "world"]
 
 # Short enough that a lost worker is noticed within a test, long enough for a busy machine.
 SHORT_LIVES = {
@@ -51,15 +54,17 @@ class Stack:
         start_services(self.run_dir, self.running.engines)
 
 
-@pytest.fixture(scope="session")
-def stack(engines: EnginesUnderTest) -> Iterator[Stack]:
+@pytest.fixture(scope="package")
+def stack(world: EnginesUnderTest) -> Iterator[Stack]:
     """Gateway, recorder, aggregator and report worker as processes of their own."""
-    run_dir = ROOT / ".run" / "tests" / f"stack-{os.getpid()}"
+    # Below the engines' folder, whose watchdog ends what is left when the tests are killed.
+    parent = world.local.run_dir if world.local else ROOT / ".run" / "tests"
+    run_dir = parent / f"stack-{os.getpid()}"
     run_dir.mkdir(parents=True)
     addresses = Engines(
-        database_url=engines.database_url,
-        broker_url=engines.broker_url,
-        object_store=engines.object_store,
+        database_url=world.database_url,
+        broker_url=world.broker_url,
+        object_store=world.object_store,
     )
     with pytest.MonkeyPatch.context() as environment:
         for name, value in SHORT_LIVES.items():

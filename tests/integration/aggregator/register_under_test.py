@@ -73,17 +73,19 @@ _keys = itertools.count(1)
 async def add_items(database: Database, register: Register, rows: Sequence[Row]) -> None:
     """Write items past the recorder, and move the register's version as it does."""
     width = max((len(row) - 2 for row in rows), default=0)
-    columns = ["store_id", "register_id", "unique_key", "originated_at", "amount"]
+    columns = ["store_id", "register_id", "version", "unique_key", "originated_at", "amount"]
     async with database.transaction() as connection:
+        version = await connection.fetchval(
+            "UPDATE registers SET version = version + 1 "
+            "WHERE store_id = $1 AND register_id = $2 RETURNING version",
+            register.store_id,
+            register.register_id,
+        )
         await connection.copy_records_to_table(
             "register_items",
             columns=[*columns, *(f"meta{position}" for position in range(width))],
             records=[
-                (register.store_id, register.register_id, str(next(_keys)), *row) for row in rows
+                (register.store_id, register.register_id, version, str(next(_keys)), *row)
+                for row in rows
             ],
-        )
-        await connection.execute(
-            "UPDATE registers SET version = version + 1 WHERE store_id = $1 AND register_id = $2",
-            register.store_id,
-            register.register_id,
         )

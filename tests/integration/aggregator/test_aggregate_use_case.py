@@ -17,7 +17,8 @@ import pytest
 from services.aggregator import aggregate
 from services.aggregator.aggregate import Aggregator
 from services.aggregator.handlers import Handlers, answer_of
-from services.aggregator.plans import Plan, Totals
+from services.aggregator.planner import Choice
+from services.aggregator.plans import Plan
 from services.aggregator.query_builder import Statement
 from services.aggregator.settings import AggregatorSettings
 from shared.contracts.aggregations import AggregateQuery
@@ -47,17 +48,18 @@ SETTING = """SELECT 1 AS period, 1::bigint AS items, setting::numeric AS amount
                FROM pg_settings WHERE name = '{}'"""
 
 
-def plan_of(sql: str) -> Callable[[Totals], Plan]:
+def plan_of(sql: str) -> Callable[..., Choice]:
     """In place of `choose_plan`: always a plan with these totals."""
-    return lambda _totals: Plan("test", lambda _totals, _bindings: sql)
+    plan = Plan("test", lambda _totals, _bindings: sql)
+    return lambda *_, **__: Choice(plan, rows=0, wish=None)
 
 
-def sleeping(mark: str) -> Callable[[Totals], Plan]:
+def sleeping(mark: str) -> Callable[..., Choice]:
     """A plan that takes a minute, and that pg_stat_activity knows by its mark."""
     return plan_of(SLEEPING.format(mark))
 
 
-def setting(name: str) -> Callable[[Totals], Plan]:
+def setting(name: str) -> Callable[..., Choice]:
     """A plan whose sum is the value of a setting."""
     return plan_of(SETTING.format(name))
 
@@ -361,7 +363,7 @@ async def test_a_question_that_nobody_waits_for_is_not_computed(
     make_register: MakeRegister,
 ) -> None:
     register = await make_register()
-    handlers = Handlers(register.aggregator)
+    handlers = Handlers(register.aggregator, lambda *_: None)
 
     async def acknowledge() -> None:
         """Nothing to take off a queue here."""

@@ -1,0 +1,140 @@
+"""The plan that reads rollups: whole buckets from them, the edges and the tail from the items.
+
+Comes in: a question, rollups that hold the same versions (coarse to fine), their cover. Goes out: a
+`Plan` whose SQL is a union of up to four kinds of parts, added up by period and group:
+
+    buckets of whole periods       their period is told from the bucket
+    buckets of listed stretches    each with its period and its sign
+    items of listed stretches      likewise, up to the version that the rollups hold
+    the tail                       all items of the range that came after that version
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.aggregator.arguments import Measure
+from services.aggregator.cover import Cover, Stretch
+from services.aggregator.plans import Bindings, Plan, Totals, column_aliases, period_of
+from shared.rollups.definitions import Rollup
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes the parts of one statement; the values go to `bindings`."""
+
+    totals: Totals
+    bindings: Bindings
+
+    @property
+    def aliases(self) -> list[str]:
+        return column_aliases(self.totals.columns)
+
+    def amount(self, expression: str) -> str:
+        # A count needs no amounts: adding decimals is most of what a sum costs.
+        return "NULL::numeric" if self.totals.scope.measure is Measure.COUNT else expression
+
+    def keys(self, rollup: Rollup) -> str:
+        """The rollup's own names of the columns asked for."""
+        return "".join(
+            f"b.k{rollup.columns.index(column)} AS {alias}, "
+            for column, alias in zip(self.totals.columns, self.aliases, strict=True)
+        )
+
+    def values(self) -> str:
+        return "".join(
+            f"coalesce(i.{column}, '') AS {alias}, "
+            for column, alias in zip(self.totals.columns, self.aliases, strict=True)
+        )
+
+    def rollup_is(self, rollup: Rollup) -> str:
+        scope = self.totals.scope
+        return (
+            f"b.store_id = {self.bindings.bind(scope.store_id, 'bigint')} "
+            f"AND b.rollup_id = {self.bindings.bind(rollup.rollup_id, 'bigint')}"
+        )
+
+    def register_is(self) -> str:
+        scope = self.totals.scope
+        return (
+            f"i.store_id = {self.bindings.bind(scope.store_id, 'bigint')} "
+            f"AND i.register_id = {self.bindings.bind(scope.register_id, 'bigint')}"
+        )
+
+    def stretches(self, listed: Sequence[Stretch]) -> str:
+        bind = self.bindings.bind
+        return (
+            f"unnest({bind([s.low for s in listed], 'timestamptz[]')}, "
+            f"{bind([s.high for s in listed], 'timestamptz[]')}, "
+            f"{bind([s.period for s in listed], 'int[]')}, "
+            f"{bind([s.sign for s in listed], 'int[]')}) AS s (low, high, period, sign)"
+        )
+
+    def aligned(self, rollup: Rollup, run: Sequence[Stretch]) -> str:
+        period = period_of("b.bucket", self.totals.periods, self.bindings)
+        return f"""
+            SELECT {period} AS period, {self.keys(rollup)}b.items,
+                   {self.amount("b.amount")} AS amount
+              FROM rollup_rows b
+             WHERE {self.rollup_is(rollup)}
+               AND b.bucket >= {self.bindings.bind(run[0].low, "timestamptz")}
+               AND b.bucket < {self.bindings.bind(run[-1].high, "timestamptz")}"""  # noqa: S608 - identifiers of ours, values bound
+
+    def buckets(self, rollup: Rollup, listed: Sequence[Stretch]) -> str:
+        return f"""
+            SELECT s.period, {self.keys(rollup)}s.sign * b.items AS items,
+                   {self.amount("s.sign * b.amount")} AS amount
+              FROM {self.stretches(listed)}
+              JOIN rollup_rows b
+                ON {self.rollup_is(rollup)} AND b.bucket >= s.low AND b.bucket < s.high"""  # noqa: S608 - identifiers of ours, values bound
+
+    def items(self, listed: Sequence[Stretch], synced_version: int) -> str:
+        return f"""
+            SELECT s.period, {self.values()}s.sign::bigint AS items,
+                   {self.amount("s.sign * i.amount")} AS amount
+              FROM {self.stretches(listed)}
+              JOIN register_items i
+                ON {self.register_is()} AND i.originated_at >= s.low AND i.originated_at < s.high
+               AND i.version <= {self.bindings.bind(synced_version, "bigint")}"""  # noqa: S608 - identifiers of ours, values bound
+
+    def tail(self, synced_version: int) -> str:
+        scope = self.totals.scope
+        period = period_of("i.originated_at", self.totals.periods, self.bindings)
+        return f"""
+            SELECT {period} AS period, {self.values()}1::bigint AS items,
+                   {self.amount("i.amount")} AS amount
+              FROM register_items i
+             WHERE {self.register_is()}
+               AND i.version > {self.bindings.bind(synced_version, "bigint")}
+               AND i.originated_at BETWEEN {self.bindings.bind(scope.start_at, "timestamptz")}
+                                       AND {self.bindings.bind(scope.end_at, "timestamptz")}"""  # noqa: S608 - identifiers of ours, values bound
+
+
+def rollup_plan(
+    name: str, rollups: Sequence[Rollup], covered: Cover, *, register_version: int
+) -> Plan:
+    """Read `covered` from the rollups it was made for. Without a tail none is looked for."""
+    synced_version = rollups[0].synced_version
+
+    def totals_sql(totals: Totals, bindings: Bindings) -> str:
+        writer = _Writer(totals, bindings)
+        parts: list[str] = []
+        if covered.aligned:
+            parts.append(writer.aligned(rollups[0], covered.aligned))
+        for rollup, listed in zip(rollups, covered.buckets, strict=True):
+            if listed:
+                parts.append(writer.buckets(rollup, listed))
+        if covered.raw:
+            parts.append(writer.items(covered.raw, synced_version))
+        if register_version > synced_version or not parts:
+            parts.append(writer.tail(synced_version))
+        aliases = "".join(f"{alias}, " for alias in writer.aliases)
+        keys = ", ".join(str(number) for number in range(1, len(writer.aliases) + 2))
+        return f"""
+        SELECT period, {aliases}sum(items)::bigint AS items, sum(amount) AS amount
+          FROM ({" UNION ALL ".join(parts)}) AS parts
+         GROUP BY {keys}
+        HAVING sum(items) > 0"""  # noqa: S608 - identifiers of ours, values bound
+
+    return Plan(name, totals_sql)

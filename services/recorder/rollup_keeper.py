@@ -1,0 +1,176 @@
+"""Keep rollups close behind what is recorded, and build those that questions ask for.
+
+Comes in: registers that were written to, requests for rollups. Goes out: folded rollups. Nothing
+waits for this: an item is counted from its commit on, folded or not. A keeper that dies leaves a
+longer tail, which the sweep of any keeper finds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import structlog
+
+from services.recorder.metrics import ROLLUP_CHECKED, ROLLUP_DISAGREEMENTS, ROLLUP_FOLDED
+from services.recorder.settings import RecorderSettings
+from shared.contracts.rollups import RollupRequest
+from shared.database import accounts, registers
+from shared.database.pool import Database
+from shared.errors import NotFoundError, TallyportError
+from shared.rollups import definitions
+from shared.rollups.checking import check
+from shared.rollups.folding import fold, registers_behind
+from shared.rollups.grid import Grain, Grid
+
+_log = structlog.get_logger(__name__)
+
+_Register = tuple[int, int | None]
+SWEEP_REGISTERS = 1_000
+# What a random check reads must not be felt by those who ask.
+CHECKED_ITEMS_MAX = 1_000_000
+
+
+@dataclass(slots=True)
+class _Work:
+    """Registers that wait to be folded, and whether anybody was told."""
+
+    registers: set[_Register] = field(default_factory=set)
+    some: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, register: _Register) -> None:
+        self.registers.add(register)
+        self.some.set()
+
+    def take(self) -> set[_Register]:
+        taken, self.registers = self.registers, set()
+        self.some.clear()
+        return taken
+
+
+class RollupKeeper:
+    """One for the process. `run()` until cancelled."""
+
+    def __init__(self, database: Database, settings: RecorderSettings) -> None:
+        self._database = database
+        self._settings = settings
+        self._tails = _Work()
+        self._builds = _Work()
+        self._known: set[_Register] = set()
+        self._sales: dict[int, int] = {}
+
+    def recorded(self, store_id: int, register_id: int | None) -> None:
+        """The register, or the store's sales register (None), was written to."""
+        self._tails.add((store_id, register_id))
+
+    async def requested(self, request: RollupRequest) -> None:
+        """A question would have liked a rollup. Built when it was asked for often enough."""
+        store_id, register_id = request.store_id, request.register_id
+        grid = Grid(Grain.DAY, request.zone)
+        columns = tuple(sorted(request.columns))
+        async with self._database.transaction() as connection:
+            held = await definitions.of_register(connection, store_id, register_id)
+            if not any(r.grid == grid and r.columns == columns for r in held):
+                if sum(1 for r in held if r.columns) >= self._settings.rollups_max:
+                    _log.info("rollup.not_made", register_id=register_id, reason="rollups_max")
+                    return
+                await definitions.ensure(connection, store_id, register_id, grid, columns)
+                held = await definitions.of_register(connection, store_id, register_id)
+            (wanted,) = [r for r in held if r.grid == grid and r.columns == columns]
+            await definitions.note_demand(
+                connection, store_id, wanted.rollup_id, times=request.times
+            )
+        self._builds.add((store_id, register_id))
+
+    async def run(self) -> None:
+        """Fold, build, sweep and check, each at its own pace."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._work(self._tails, builds=False))
+            group.create_task(self._work(self._builds, builds=True))
+            group.create_task(self._every(self._settings.rollup_sweep_seconds, self._sweep))
+            group.create_task(self._every(self._settings.rollup_check_seconds, self._check_one))
+
+    async def _work(self, work: _Work, *, builds: bool) -> None:
+        while True:
+            await work.some.wait()
+            for register in work.take():
+                await self._guarded(self._fold(*register, builds=builds))
+            # A short rest lets small writings gather: the tail they make costs less than a fold.
+            await asyncio.sleep(self._settings.rollup_fold_seconds)
+
+    async def _fold(self, store_id: int, register_id: int | None, *, builds: bool) -> None:
+        if register_id is None:
+            register_id = await self._sales_register(store_id)
+        if (store_id, register_id) not in self._known:
+            await self._ensure_totals(store_id, register_id)
+        folded = await fold(
+            self._database,
+            store_id,
+            register_id,
+            builds=builds,
+            asked_min=self._settings.rollup_asked_min,
+        )
+        if folded.rollups:
+            ROLLUP_FOLDED.labels("build" if builds else "tail").inc(folded.items)
+            _log.debug(
+                "rollup.folded",
+                register_id=register_id,
+                rollups=folded.rollups,
+                items=folded.items,
+            )
+
+    async def _sales_register(self, store_id: int) -> int:
+        if store_id not in self._sales:
+            async with self._database.acquire() as connection:
+                register = await registers.find_sales_register(connection, store_id)
+            if register is None:
+                raise NotFoundError("the store has no sales register yet")
+            self._sales[store_id] = register.register_id
+        return self._sales[store_id]
+
+    async def _ensure_totals(self, store_id: int, register_id: int) -> None:
+        async with self._database.transaction() as connection:
+            store = await accounts.find_store(connection, store_id)
+            if store is None:
+                return
+            for grid in definitions.totals_grids(store.timezone):
+                if await definitions.ensure(connection, store_id, register_id, grid):
+                    self._builds.add((store_id, register_id))
+        self._known.add((store_id, register_id))
+
+    async def _sweep(self) -> None:
+        for register in await registers_behind(self._database, limit=SWEEP_REGISTERS):
+            self._tails.add(register)
+            self._builds.add(register)
+
+    async def _check_one(self) -> None:
+        async with self._database.acquire() as connection:
+            rollup = await definitions.any_one(connection, items_max=CHECKED_ITEMS_MAX)
+        if rollup is None:
+            return
+        store_id, rollup_id = rollup
+        result = await check(self._database, store_id, rollup_id)
+        ROLLUP_CHECKED.inc()
+        ROLLUP_DISAGREEMENTS.set(result.disagreements)
+        if result.disagreements:
+            _log.error(
+                "rollup.disagrees",
+                rollup_id=rollup_id,
+                rows=result.disagreements,
+                sample=[str(row) for row in result.sample],
+            )
+
+    async def _every(self, seconds: float, work: Any) -> None:
+        while True:
+            await self._guarded(work())
+            await asyncio.sleep(seconds)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """A fold that fails is tried again by the sweep; recording goes on."""
+        try:
+            await work
+        except (TallyportError, asyncpg.PostgresError, TimeoutError) as error:
+            _log.warning("rollup.failed", reason=str(error) or type(error).__name__)

@@ -1,0 +1,102 @@
+"""How rollups cut the axis of time: quarters of an hour, hours, days of a zone.
+
+A grid is a list of instants; a bucket is what lies between one and the next. Nothing else is asked
+of it, so a grid need not know about odd days: where a question's boundary is no instant of the
+grid, the bucket is taken apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zoneinfo
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+# What is older or later is never in a rollup; questions about it read items.
+COVER_START = datetime(1972, 1, 1, tzinfo=UTC)
+COVER_END = datetime(2100, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = timedelta(days=1)
+
+
+class Grain(StrEnum):
+    """From fine to coarse."""
+
+    QUARTER = "quarter"
+    HOUR = "hour"
+    DAY = "day"
+
+
+_WIDTHS = {Grain.QUARTER: timedelta(minutes=15), Grain.HOUR: timedelta(hours=1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Buckets of one grain; `zone` is "" but for days."""
+
+    grain: Grain
+    zone: str = ""
+
+    def floor(self, instant: datetime) -> datetime:
+        """The first instant of the bucket that holds `instant`."""
+        width = _WIDTHS.get(self.grain)
+        if width is not None:
+            return instant - (instant - _EPOCH) % width
+        starts = self.starts(instant, instant)
+        return starts[bisect_right(starts, instant) - 1]
+
+    def next(self, bucket: datetime) -> datetime:
+        """The first instant of the bucket behind the one that begins with `bucket`."""
+        width = _WIDTHS.get(self.grain)
+        if width is not None:
+            return bucket + width
+        starts = self.starts(bucket, bucket + 2 * _DAY)
+        return starts[bisect_right(starts, bucket)]
+
+    def starts(self, first: datetime, last: datetime) -> list[datetime]:
+        """The days' first instants, from at least one at or before `first` to one behind `last`.
+        For days only: the others are arithmetic."""
+        # A local date is at most a day off the UTC date, at both ends of the year too.
+        years = range((first - 2 * _DAY).year, (last + 2 * _DAY).year + 1)
+        found = [start for year in years for start in _days(self.zone, year)]
+        low = bisect_right(found, first) - 1
+        high = bisect_right(found, last)
+        return found[max(low, 0) : high + 1]
+
+
+@lru_cache(maxsize=4_096)
+def _days(zone: str, year: int) -> tuple[datetime, ...]:
+    """The instants at which the dates of a year begin in a zone, ascending, each once.
+
+    A midnight that does not exist counts as the instant it would have been, and one that occurs
+    twice as the first: near enough, for a grid only has to be the same each time.
+    """
+    info = ZoneInfo(zone)
+    first = date(year, 1, 1).toordinal()
+    last = date(year, 12, 31).toordinal()
+    dates = map(date.fromordinal, range(first, last + 1))
+    return tuple(
+        sorted({datetime(d.year, d.month, d.day, tzinfo=info).astimezone(UTC) for d in dates})
+    )
+
+
+@lru_cache(maxsize=1_024)
+def zone_digest(zone: str) -> str:
+    """A digest of the zone's rules as this process knows them. Days that were cut by other rules
+    are not the days that a question means."""
+    for folder in zoneinfo.TZPATH:
+        path = Path(folder, zone)
+        if path.is_file():
+            return _digest(path.read_bytes())
+    data = resources.files("tzdata").joinpath("zoneinfo", *zone.split("/"))
+    return _digest(data.read_bytes())
+
+
+def _digest(rules: bytes) -> str:
+    return hashlib.sha256(rules).hexdigest()[:16]

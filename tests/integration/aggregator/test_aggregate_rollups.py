@@ -1,0 +1,320 @@
+"""Answers from rollups: the same as from the items, at any moment, however far behind they are.
+
+AGGREGATE_REGISTERS, AGGREGATE_SEED: as for the second opinion on raw rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import combinations
+
+import asyncpg
+import pytest
+
+from services.aggregator.aggregate import Aggregator
+from services.aggregator.settings import AggregatorSettings
+from shared.database.pool import Database
+from shared.rollups import definitions
+from shared.rollups.checking import check
+from shared.rollups.folding import fold, rebuild
+from shared.rollups.grid import Grain, Grid
+from tests.integration.aggregator.register_under_test import (
+    MakeRegister,
+    Register,
+    add_items,
+    instant,
+)
+from tests.integration.aggregator.second_opinion import Item
+from tests.integration.aggregator.test_aggregate_second_opinion import (
+    LABELS,
+    ODD,
+    QUESTIONS,
+    REGISTERS,
+    SEED,
+    VALUES,
+    Chance,
+    compare,
+)
+
+COLUMNS = ("meta0", "meta1", "meta2")
+COLUMN_SETS = [set_ for size in range(4) for set_ in combinations(COLUMNS, size)]
+
+
+@pytest.fixture(scope="session")
+def eager(database: Database) -> Aggregator:
+    """Uses rollups wherever they are exact, however little that saves."""
+    return Aggregator(database, AggregatorSettings(rollup_overhead_rows=-1))
+
+
+@pytest.fixture(scope="session")
+def plain(database: Database) -> Aggregator:
+    """Never uses rollups."""
+    return Aggregator(database, AggregatorSettings(rollup_overhead_rows=1_000_000))
+
+
+async def _define(database: Database, register: Register, *grids: tuple[Grid, set[str]]) -> None:
+    async with database.transaction() as connection:
+        for grid, columns in grids:
+            await definitions.ensure(
+                connection, register.store_id, register.register_id, grid, sorted(columns)
+            )
+
+
+async def _fold(database: Database, register: Register) -> None:
+    await fold(database, register.store_id, register.register_id, builds=True)
+    await fold(database, register.store_id, register.register_id)
+
+
+async def _rollups(database: Database, register: Register) -> list[definitions.Rollup]:
+    async with database.acquire() as connection:
+        return await definitions.of_register(connection, register.store_id, register.register_id)
+
+
+async def _agree_with_their_items(database: Database, register: Register) -> None:
+    for rollup in await _rollups(database, register):
+        checked = await check(database, register.store_id, rollup.rollup_id)
+        assert checked.disagreements == 0, checked.sample
+
+
+async def _arrive(
+    database: Database,
+    register: Register,
+    chance: Chance,
+    centre: datetime,
+    values: list[str | None],
+) -> list[Item]:
+    """Some more items, written as the recorder writes them."""
+    came = [
+        Item(
+            chance.moment(centre),
+            chance.amount(),
+            {column: chance.choice(values) for column in LABELS},
+        )
+        for _ in range(chance.choice([1, 5, 100]))
+    ]
+    rows = [(i.originated_at, i.amount, *(i.meta[c] for c in LABELS)) for i in came]
+    await add_items(database, register, rows)
+    return came
+
+
+async def test_a_second_implementation_agrees_while_items_keep_arriving(
+    make_register: MakeRegister, database: Database, eager: Aggregator
+) -> None:
+    print(f"AGGREGATE_SEED={SEED}")  # noqa: T201 - shown when it fails
+    chance = Chance(SEED + 1)
+    used = set()
+    for number in range(REGISTERS):
+        name, text = ODD[number % len(ODD)]
+        centre, zone = datetime.fromisoformat(text), chance.zone(name)
+        values = chance.choices(VALUES, k=chance.choice([1, 3, 8]))
+        register = dataclasses.replace(await make_register(LABELS), aggregator=eager)
+        items = await _arrive(database, register, chance, centre, values)
+        grids = [Grid(Grain.DAY, zone), Grid(Grain.DAY, chance.zone(name)), Grid(Grain.HOUR)]
+        wanted = [(grid, set()) for grid in (*grids, Grid(Grain.QUARTER)) if chance.random() < 0.7]
+        wanted += [
+            (chance.choice(grids), set(chance.choice(COLUMN_SETS)))
+            for _ in range(chance.choice([0, 1, 2]))
+        ]
+        await _define(database, register, *wanted)
+        for _ in range(QUESTIONS):
+            if chance.random() < 0.5:
+                items += await _arrive(database, register, chance, centre, values)
+            if chance.random() < 0.5:
+                await _fold(database, register)
+            question = chance.question(items, zone, centre)
+            await compare(chance, register, items, question)
+            outcome = await register.ask("item_count")
+            used.add(outcome.plan.name if outcome.plan else "")
+        await _agree_with_their_items(database, register)
+    assert {"totals-day", "totals-hour", "totals-quarter"} & used
+
+
+@pytest.fixture
+async def year(make_register: MakeRegister, database: Database, eager: Aggregator) -> Register:
+    """Two items an hour through a year, in two accounts; Detroit's days by account are kept."""
+    register = dataclasses.replace(await make_register(["account"]), aggregator=eager)
+    first = datetime(2024, 1, 1, tzinfo=UTC)
+    rows = [
+        (first + timedelta(minutes=30 * number), Decimal(number) / 100, "ab"[number % 2])
+        for number in range(2 * 24 * 366)
+    ]
+    await add_items(database, register, rows)
+    await _define(
+        database,
+        register,
+        *((grid, set()) for grid in definitions.totals_grids("America/Detroit")),
+        (Grid(Grain.DAY, "America/Detroit"), {"meta0"}),
+    )
+    await _fold(database, register)
+    return register
+
+
+DETROIT = {
+    "start_at": "2024-01-01T00:00:00-05:00",
+    "end_at": "2024-12-31T23:59:59-05:00",
+    "timezone": "America/Detroit",
+}
+
+
+@pytest.mark.parametrize(
+    ("plan", "question"),
+    [
+        ("totals-day", {"group_by_period": "month"}),
+        ("totals-day", {"group_by_period": "day"}),
+        ("totals-day", {}),
+        ("totals-day", {"group_by_period": "month", "timezone": "Asia/Kolkata"}),
+        ("totals-hour", {"group_by_period": "day", "timezone": "Europe/London"}),
+        ("columns-day", {"group_by_period": "month", "group_by": ["account"]}),
+        ("columns-day", {"group_by": ["account"]}),
+    ],
+)
+async def test_the_cheapest_exact_plan_is_taken_and_says_the_same(
+    year: Register, plain: Aggregator, plan: str, question: dict[str, object]
+) -> None:
+    zone = str(question.get("timezone", "America/Detroit"))
+    bounds = (
+        DETROIT
+        if zone == "America/Detroit"
+        else {
+            "start_at": "2024-01-01T05:00:00Z",
+            "end_at": "2025-01-01T04:59:59Z",
+            "timezone": zone,
+        }
+    )
+    asked = {**bounds, **question}
+    outcome = await year.ask("item_sum", **asked)
+    assert outcome.plan is not None
+    assert outcome.plan.name == plan
+    unrolled = await dataclasses.replace(year, aggregator=plain).ask("item_sum", **asked)
+    assert unrolled.plan is not None
+    assert unrolled.plan.name == "raw"
+    assert outcome.body == unrolled.body
+    assert outcome.etag == unrolled.etag
+
+
+async def test_what_is_not_folded_yet_is_counted(year: Register, database: Database) -> None:
+    before = (await year.rows("item_count"))[0][2]
+    await add_items(database, year, [(instant("2024-05-05T05:05:05+00:00"), Decimal(1), "c")])
+    outcome = await year.ask("item_count", group_by=["account"])
+    assert outcome.plan is not None
+    assert outcome.plan.name == "columns-day"
+    assert [row[1] for row in await year.rows("item_count", group_by=["account"])] == [
+        "a",
+        "b",
+        "c",
+    ]
+    assert (await year.rows("item_count"))[0][2] == before + 1
+
+
+async def test_a_rollup_that_lies_is_found_and_built_anew(
+    year: Register, database: Database
+) -> None:
+    (rollup,) = [r for r in await _rollups(database, year) if r.columns]
+    async with database.acquire() as connection:
+        await connection.execute(
+            "UPDATE rollup_rows SET amount = amount + 0.01 WHERE store_id = $1 AND rollup_id = $2 "
+            "AND k0 = 'a' AND bucket < '2024-01-03'",
+            year.store_id,
+            rollup.rollup_id,
+        )
+    checked = await check(database, year.store_id, rollup.rollup_id)
+    # The Detroit days of 31 December, 1 January and 2 January.
+    assert checked.disagreements == 3
+    assert checked.sample[0]["amount_held"] - checked.sample[0]["amount_counted"] == Decimal("0.01")
+    held = await rebuild(database, year.store_id, year.register_id, rollup.rollup_id)
+    assert held == 2 * 24 * 366
+    await _agree_with_their_items(database, year)
+
+
+async def test_loaded_past_the_recorder_counts_after_a_rebuild(
+    year: Register, database: Database
+) -> None:
+    async with database.acquire() as connection:
+        await connection.execute(
+            "INSERT INTO register_items (store_id, register_id, unique_key, amount, originated_at) "
+            "VALUES ($1, $2, 'loaded', 5, '2024-02-02T12:00:00Z')",
+            year.store_id,
+            year.register_id,
+        )
+    for rollup in await _rollups(database, year):
+        assert (await check(database, year.store_id, rollup.rollup_id)).disagreements == 1
+        await rebuild(database, year.store_id, year.register_id, rollup.rollup_id)
+    await _agree_with_their_items(database, year)
+    assert (await year.rows("item_count"))[0][2] == 2 * 24 * 366 + 1
+
+
+async def test_a_column_of_too_many_values_is_not_kept(
+    make_register: MakeRegister, database: Database
+) -> None:
+    register = await make_register(["order"])
+    first = datetime(2024, 1, 1, tzinfo=UTC)
+    rows = [(first + timedelta(seconds=n), Decimal(1), f"order {n}") for n in range(20_000)]
+    await add_items(database, register, rows)
+    await _define(database, register, (Grid(Grain.DAY, "UTC"), {"meta0"}))
+    await _fold(database, register)
+    (rollup,) = await _rollups(database, register)
+    assert rollup.is_rejected
+    async with database.acquire() as connection:
+        left = await connection.fetchval(
+            "SELECT count(*) FROM rollup_rows WHERE store_id = $1", register.store_id
+        )
+    assert left == 0
+
+
+async def test_days_cut_by_other_rules_are_not_used(year: Register, database: Database) -> None:
+    async with database.acquire() as connection:
+        await connection.execute(
+            "UPDATE rollups SET zone_digest = 'last year' WHERE store_id = $1 AND grain = 'day'",
+            year.store_id,
+        )
+    outcome = await year.ask("item_count", **DETROIT, group_by_period="month")
+    assert outcome.plan is not None
+    assert outcome.plan.name == "totals-hour"
+
+
+async def test_an_expensive_question_makes_a_wish(
+    make_register: MakeRegister, database: Database
+) -> None:
+    curious = Aggregator(database, AggregatorSettings(wish_rows_min=10))
+    register = dataclasses.replace(await make_register(["a", "b"]), aggregator=curious)
+    first = datetime(2024, 1, 1, tzinfo=UTC)
+    await add_items(
+        database,
+        register,
+        [(first + timedelta(hours=n), Decimal(1), "x", "y") for n in range(500)],
+    )
+    grids = definitions.totals_grids("Europe/London")
+    await _define(database, register, *((grid, set()) for grid in grids))
+    await _fold(database, register)
+    asked = {"group_by": ["b", "a"], "group_by_period": "day", "timezone": "Europe/Paris"}
+    wish = (await register.ask("item_count", **asked)).wish
+    assert wish is not None
+    assert (wish.grid, wish.columns) == (Grid(Grain.DAY, "Europe/Paris"), ("meta0", "meta1"))
+    without_period = (await register.ask("item_count", group_by=["a"])).wish
+    assert without_period is not None
+    assert without_period.grid == Grid(Grain.DAY, "Europe/London")
+    assert (await register.ask("item_count", group_by_period="day")).wish is None
+    await _define(database, register, (wish.grid, set(wish.columns)))
+    await _fold(database, register)
+    assert (await register.ask("item_count", **asked)).wish is None
+
+
+async def test_two_folders_at_once_count_nothing_twice(year: Register, database: Database) -> None:
+    import asyncio  # noqa: PLC0415
+
+    for number in range(10):
+        moment = instant("2024-05-05T05:05:05+00:00") + timedelta(days=number)
+        await add_items(database, year, [(moment, Decimal(1), "a")])
+        await asyncio.gather(*(fold(database, year.store_id, year.register_id) for _ in range(4)))
+    await _agree_with_their_items(database, year)
+    assert all(r.items_held == 2 * 24 * 366 + 10 for r in await _rollups(database, year))
+
+
+async def test_a_rollup_row_cannot_hold_nothing(year: Register, database: Database) -> None:
+    async with database.acquire() as connection:
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.execute(
+                "UPDATE rollup_rows SET items = 0 WHERE store_id = $1", year.store_id
+            )

@@ -1,0 +1,42 @@
+"""A database and a virtual host of one's own on the shared engines, for suites that run services:
+what those relay, fold and reap is then nobody else's."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import asyncpg
+from pydantic import SecretStr
+
+from shared.database.migrate import migrate
+from shared.settings import DatabaseSettings
+from tests.engines import EnginesUnderTest
+
+
+@contextlib.asynccontextmanager
+async def own_world(engines: EnginesUnderTest, name: str) -> AsyncIterator[EnginesUnderTest]:
+    """The same engines, with a migrated database and (where the node is ours) a virtual host."""
+    own = f"{name}_{uuid.uuid4().hex[:8]}"
+    connection = await asyncpg.connect(engines.database_url)
+    try:
+        await connection.execute(f"CREATE DATABASE {own}")
+    finally:
+        await connection.close()
+    database_url = f"{engines.database_url.rpartition('/')[0]}/{own}"
+    await migrate(DatabaseSettings(url=SecretStr(database_url)))
+    yield replace(
+        engines,
+        database_url=database_url,
+        broker_url=_own_virtual_host(engines, own) if engines.local else engines.broker_url,
+    )
+
+
+def _own_virtual_host(engines: EnginesUnderTest, name: str) -> str:
+    address, _, _ = engines.broker_url.rpartition("/")
+    user = address.partition("//")[2].partition(":")[0]
+    engines.rabbit.ctl("add_vhost", name)
+    engines.rabbit.ctl("set_permissions", "-p", name, user, ".*", ".*", ".*")
+    return f"{address}/{name}"
