@@ -18,7 +18,7 @@ from services.report_worker.reaper import Reaper
 from shared.database import reports
 from shared.database.pool import Database
 from shared.database.reports import Report
-from shared.objects import BoundedPipe, ObjectStore
+from shared.objects import BoundedPipe, ObjectStore, UploadedObject
 from shared.settings import DatabaseSettings, ObjectStoreSettings, ReportSettings
 from tests.integration.report_worker.seeding import (
     World,
@@ -87,13 +87,19 @@ async def test_a_lost_attempt_finishes_nothing_and_leaves_no_object(
     world: World, database_settings: DatabaseSettings
 ) -> None:
     await add_customers(world.database, world.store_id, 100)
-    report = await queue_report(world.database, world.store_id, world.user_id)
+    # One that is packed whatever its size writes its key down, and starts to upload, at once.
+    report = await queue_report(world.database, world.store_id, world.user_id, compress=True)
     slow = world.make_builder("frozen", lease_seconds=0.001, heartbeat_seconds=600)
     first = await slow.claim(report.store_id, report.report_id)
     assert first is not None
     async with held(database_settings):
         building = asyncio.create_task(slow.build(first))
         await waiting_export(world.database)
+
+        async def noted() -> bool:
+            return len(await uploads(world.database, report)) == 1
+
+        await until(noted, seconds=30, what="the first attempt has written down its key")
         quick = world.make_builder("quick")
 
         # Its lease is long over: another takes the report.
@@ -348,3 +354,26 @@ async def test_the_janitor_removes_losers_and_keeps_the_winner(world: World) -> 
     assert expired is not None
     assert expired.status == "ready"
     assert expired.file_removed_at is not None
+
+
+class ForgetfulStore(ObjectStore):
+    """A store that confirms what it does not keep."""
+
+    async def upload(self, key: str, source: BoundedPipe, content_type: str) -> UploadedObject:
+        uploaded = await super().upload(key, source, content_type)
+        await self.remove(key)
+        return uploaded
+
+
+async def test_nothing_is_published_that_the_store_does_not_have(
+    world: World, object_store_settings: ObjectStoreSettings
+) -> None:
+    report = await queue_report(world.database, world.store_id, world.user_id)
+    async with ForgetfulStore.open(object_store_settings) as forgetful:
+        builder = world.make_builder(store=forgetful)
+        mine = await builder.claim(report.store_id, report.report_id)
+        assert mine is not None
+        outcome = await builder.build(mine)
+    assert outcome.ending is Ending.RETRYING
+    assert outcome.failure is not None
+    assert outcome.failure.code == "object_mismatch"

@@ -73,6 +73,23 @@ async def promise(world: World, queue: Route, count: int) -> list[bytes]:
     return [message.model_dump_json().encode() for message in messages]
 
 
+async def cut_the_line(world: World) -> None:
+    """End the session that listens; come back when it is gone."""
+    query = (
+        "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND pid <> pg_backend_pid()"
+    )
+    async with world.database.acquire() as connection:
+        (pid,) = [row["pid"] for row in await connection.fetch(query)]
+        await connection.execute("SELECT pg_terminate_backend($1)", pid)
+
+    async def gone() -> bool:
+        async with world.database.acquire() as connection:
+            pids = await connection.fetch("SELECT pid FROM pg_stat_activity")
+        return pid not in [row["pid"] for row in pids]
+
+    await until(gone, seconds=10, what="the session is gone")
+
+
 async def left(world: World) -> int:
     async with world.database.acquire() as connection:
         count = await connection.fetchval(
@@ -144,19 +161,20 @@ async def test_it_hears_of_the_promises_of_other_processes(
     async with listening(broker, COMMANDS, queue.name, queue.name) as listener:
         running = asyncio.create_task(relay.run())
         try:
-            for count in (1, 2):
+            for count in range(1, 7):
+
+                async def ready() -> bool:
+                    return relay._listening
+
+                await until(ready, seconds=30, what="the relay listens")
                 await promise(world, queue, 1)
 
                 async def arrived(count: int = count) -> bool:
                     return len(listener.bodies) == count
 
-                await until(arrived, seconds=30, what="what was promised elsewhere")
-                # Once more, after the line to the database was cut.
-                async with world.database.acquire() as connection:
-                    await connection.execute(
-                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                        " WHERE query LIKE '%LISTEN%' AND pid <> pg_backend_pid()"
-                    )
+                await until(arrived, seconds=20, what="what was promised elsewhere")
+                if count == 3:
+                    await cut_the_line(world)
         finally:
             running.cancel()
             await asyncio.wait([running])
