@@ -35,6 +35,7 @@ COMPOSE = ROOT / "docker-compose.yml"
 OVERRIDES = sorted((ROOT / "deploy").glob("compose.*.yml"))
 RABBITMQ = ROOT / "deploy" / "rabbitmq"
 SERVICES = ("gateway", "report_worker", "aggregator", "recorder")
+OBJECT_STORE = ("object-store", "object-store-volume")
 DEVELOPMENT = "development-only"
 MARGIN_SECONDS = 5
 
@@ -162,7 +163,40 @@ def test_images_are_pinned() -> None:
     assert set(images) == {"postgres", "rabbitmq", "object-store", "object-store-volume"}
     for image in images.values():
         tag = image.rpartition("/")[2].partition(":")[2]
-        assert re.search(r"\d+\.\d+", tag), f"{image}: which release?"
+        assert re.search(r"\d+[.-]\d+", tag), f"{image}: which release?"
+
+
+def test_one_variable_names_the_image_of_the_object_store() -> None:
+    image = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
+    for name in OBJECT_STORE:
+        assert services()[name]["image"] == f"${{TALLYPORT_OBJECT_STORE_IMAGE:-{image}}}"
+
+
+def test_the_object_store_can_be_swapped_whole() -> None:
+    ours, other = services(), services(ROOT / "deploy" / "compose.versitygw.yml")
+    assert set(other) == set(OBJECT_STORE)
+    images = {other[name]["image"] for name in OBJECT_STORE}
+    assert len(images) == 1, "the volume is made ready with the image that uses it"
+    assert re.fullmatch(r"versity/versitygw:v\d+\.\d+\.\d+", images.pop())
+    # What one server is told means nothing to the other, and neither can read the other's folder.
+    for changed in ("command", "healthcheck", "environment", "volumes"):
+        assert other["object-store"][changed] != ours["object-store"][changed]
+    assert not set(other["object-store"]["environment"]) & set(ours["object-store"]["environment"])
+    for both in (ours, other):
+        (volume,) = {volume for name in OBJECT_STORE for volume in both[name]["volumes"]}
+        assert volume.endswith(":/data")
+
+
+def test_the_health_of_minio_is_asked_with_what_its_image_has() -> None:
+    """Its image has no curl on some processors, but its own client on all."""
+    store = services()["object-store"]
+    assert store["healthcheck"]["test"] == ["CMD", "mc", "ready", "local"]
+    # The client waits until the server is well, so only a time-out can tell that it is not.
+    assert 0 < int(store["healthcheck"]["timeout"].removesuffix("s")) <= 10
+    # It writes its settings first, which a read-only file system would refuse.
+    scratch = [mount.partition(":")[0] for mount in store["tmpfs"]]
+    for folder in (store["environment"]["MC_CONFIG_DIR"], store["environment"]["HOME"]):
+        assert folder.startswith(tuple(scratch))
 
 
 @pytest.mark.parametrize("name", sorted(ours()))
