@@ -14,18 +14,22 @@ them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import structlog
 
 from services.aggregator.aggregate import Aggregator, Outcome
 from services.aggregator.metrics import KNOWN, REFUSED, SECONDS
 from services.aggregator.planner import Wish
+from services.aggregator.sharing import Sharing
 from shared.contracts.aggregations import AggregateQuery
-from shared.errors import TallyportError
+from shared.errors import DeadlineExceededError, TallyportError
 from shared.messaging.delivery import Answer, Delivery
 
 STATUS_HEADER = "Tallyport-Status"
 NOT_MODIFIED = "304"
+# What makes two questions the same.
+_ASKED = {"store_id", "measure", "arguments", "representation", "if_none_match"}
 
 _log = structlog.get_logger(__name__)
 
@@ -36,6 +40,7 @@ class Handlers:
     def __init__(self, aggregator: Aggregator, note_wish: Callable[[int, int, Wish], None]) -> None:
         self._aggregator = aggregator
         self._note_wish = note_wish
+        self._sharing: Sharing[str, Outcome] = Sharing()
 
     async def answer_query(self, query: AggregateQuery, delivery: Delivery) -> Answer | None:
         """The answer to one question. None is computed when there is nobody to send it to."""
@@ -44,7 +49,7 @@ class Handlers:
             return None
         log = _log.bind(store_id=query.store_id, measure=query.measure)
         try:
-            outcome = await self._aggregator.answer(query)
+            outcome = await self._answer(query)
         except TallyportError as error:
             REFUSED.labels(error.code.value).inc()
             log.info("aggregate.refused", code=error.code.value, reason=error.message)
@@ -60,6 +65,16 @@ class Handlers:
             bytes=len(outcome.body or b""),
         )
         return answer_of(outcome)
+
+    async def _answer(self, query: AggregateQuery) -> Outcome:
+        """Found together with those who ask the same now. Theirs may be a shorter deadline."""
+        key = query.model_dump_json(include=_ASKED)
+        while True:
+            try:
+                return await self._sharing.share(key, lambda: self._aggregator.answer(query))
+            except DeadlineExceededError:
+                if datetime.now(UTC) >= query.deadline:
+                    raise
 
 
 def answer_of(outcome: Outcome) -> Answer:
