@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import administration, imports, items, registers, reports
+from cli import administration, imports, items, registers, reports, rollups
 from cli.outcomes import MEANINGS
 
 EXIT_CODES = "  \n".join(f"{code.value:>3}  {meaning}" for code, meaning in MEANINGS.items())
@@ -22,6 +22,7 @@ app.add_typer(registers.app, name="register")
 imports.add_to(app)
 app.add_typer(reports.app, name="report")
 app.add_typer(items.app, name="items")
+app.add_typer(rollups.app, name="rollup")
 
 
 def main() -> None:

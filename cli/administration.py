@@ -62,7 +62,7 @@ async def migrate() -> Answer:
     """Bring the database to the newest schema."""
     async with connected():
         pass  # so that an unreachable database is told in the same words as everywhere
-    revision = await bring_up_to_date(_settings())
+    revision = await bring_up_to_date(database_settings())
     return Answer({"revision": revision}, f"the database is at revision {revision}")
 
 
@@ -179,7 +179,7 @@ async def token_revoke(*, token_id: Annotated[int, typer.Argument(min=1)]) -> An
 @asynccontextmanager
 async def connected() -> AsyncIterator[Connection]:
     """A connection in a transaction. Raises `UnreachableError`, or `UsageError` without a URL."""
-    url = _settings().url.get_secret_value()
+    url = database_settings().url.get_secret_value()
     try:
         connection = await asyncpg.connect(
             url, timeout=CONNECT_SECONDS, command_timeout=STATEMENT_SECONDS
@@ -200,7 +200,8 @@ async def connected() -> AsyncIterator[Connection]:
         await connection.close(timeout=CONNECT_SECONDS)
 
 
-def _settings() -> DatabaseSettings:
+def database_settings() -> DatabaseSettings:
+    """Where the database is. Raises `UsageError` when nobody said."""
     try:
         return DatabaseSettings()
     except ValidationError:
