@@ -69,10 +69,12 @@ def check_scope(query: AggregateQuery) -> Scope:
     """Rules 1 to 6. That the register exists and is the store's is for the database to say."""
     arguments = query.arguments
     measure = _measure(query.measure)
-    timezone = _timezone(arguments.timezone)
-    start_at = _instant("start_at", arguments.start_at)
-    end_at = _instant("end_at", arguments.end_at)
-    if timezone is not None and not (_matches(start_at, timezone) and _matches(end_at, timezone)):
+    timezone = check_timezone(arguments.timezone)
+    start_at = check_instant("start_at", arguments.start_at)
+    end_at = check_instant("end_at", arguments.end_at)
+    if timezone is not None and not (
+        is_offset_of(start_at, timezone) and is_offset_of(end_at, timezone)
+    ):
         raise InvalidArgumentError("timezone mismatched from time range timezones")
     if start_at >= end_at:
         raise InvalidArgumentError("start_at must be earlier than end_at")
@@ -82,15 +84,15 @@ def check_scope(query: AggregateQuery) -> Scope:
         start_at=start_at.astimezone(UTC),
         end_at=end_at.astimezone(UTC),
         store_id=query.store_id,
-        register_id=_register_id(arguments.register_id),
+        register_id=check_register_id(arguments.register_id),
     )
 
 
 def check_grouping(arguments: AggregateArguments, meta: Mapping[str, str]) -> Grouping:
     """Rules 7 and 8, then our own `invert_sign`. `meta` maps physical columns to labels."""
-    period = _period(arguments.group_by_period)
+    period = check_period(arguments.group_by_period)
     column_of = {meta[column]: column for column in reversed(META_COLUMNS) if column in meta}
-    labels = _labels(arguments.group_by, column_of)
+    labels = check_labels(arguments.group_by, column_of)
     if not isinstance(arguments.invert_sign, bool | None):
         raise InvalidArgumentError("Invalid invert_sign: it must be true or false")
     return Grouping(
@@ -116,25 +118,28 @@ def _measure(name: str) -> Measure:
     try:
         return Measure(name)
     except ValueError:
-        raise InvalidArgumentError(f"unpermitted report: {_shown(name)}") from None
+        raise InvalidArgumentError(f"unpermitted report: {shown(name)}") from None
 
 
-def _timezone(value: object) -> str | None:
+def check_timezone(value: object) -> str | None:
+    """Rule 2. None when none is given."""
     if value is None:
         return None
     if not isinstance(value, str) or value not in timezone_names():
-        raise InvalidArgumentError(f"Invalid timezone: {_shown(value)}")
+        raise InvalidArgumentError(f"Invalid timezone: {shown(value)}")
     return value
 
 
-def _instant(name: str, value: object) -> datetime:
+def check_instant(name: str, value: object) -> datetime:
+    """Rule 3: the instant, with the offset that it was written with."""
     try:
         return parse_instant(value)
     except ValueError:
         raise InvalidArgumentError(f"Invalid {name}: invalid xmlschema format") from None
 
 
-def _matches(instant: datetime, timezone: str) -> bool:
+def is_offset_of(instant: datetime, timezone: str) -> bool:
+    """Rule 4: whether the zone has the offset then, or as its standard one; `Z` always passes."""
     written = instant.utcoffset()
     if not written:
         return True
@@ -143,14 +148,16 @@ def _matches(instant: datetime, timezone: str) -> bool:
     return written in (offset, offset - (local.dst() or timedelta(0)))
 
 
-def _register_id(value: object) -> int:
+def check_register_id(value: object) -> int:
+    """Rule 6, as far as it needs no database."""
     # `true` is an int to Python and `1.0` equals one: neither is an id.
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= ID_MAX:
         return value
     raise invalid_register()
 
 
-def _period(value: object) -> PeriodKind | None:
+def check_period(value: object) -> PeriodKind | None:
+    """Rule 7."""
     if value is None:
         return None
     # ASCII only: lower() would make a `k` of the kelvin sign.
@@ -160,10 +167,11 @@ def _period(value: object) -> PeriodKind | None:
             return None
         if name in set(PeriodKind):
             return PeriodKind(name)
-    raise InvalidArgumentError(f"Invalid group by period: {_shown(value)}")
+    raise InvalidArgumentError(f"Invalid group by period: {shown(value)}")
 
 
-def _labels(value: object, column_of: Mapping[str, str]) -> tuple[str, ...]:
+def check_labels(value: object, column_of: Mapping[str, str]) -> tuple[str, ...]:
+    """Rule 8: the labels, each once. `column_of` has the register's labels."""
     if value is None:
         return ()
     if not isinstance(value, list | tuple):
@@ -171,12 +179,12 @@ def _labels(value: object, column_of: Mapping[str, str]) -> tuple[str, ...]:
     for label in value:
         if not isinstance(label, str) or label not in column_of:
             raise InvalidArgumentError(
-                f"Invalid group_by, {_shown(label)} is not a meta-column for register"
+                f"Invalid group_by, {shown(label)} is not a meta-column for register"
             )
     return tuple(dict.fromkeys(value))
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """The refused value in a message: text as it is, anything else as JSON, neither too long."""
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     if len(text) > SHOWN_CHARACTERS_MAX:

@@ -81,17 +81,18 @@ def _csv(grouping: Grouping, period_labels: Sequence[str], aliases: Sequence[str
     names = ("period", *(grouping.labels or ("group",)), "value")
     return Rendering(
         content_type="text/csv; charset=utf-8; header=present",
-        opening=",".join(_csv_text(name) for name in names) + _LINE_END,
+        opening=",".join(csv_text(name) for name in names) + _LINE_END,
         periods=[f"{label}," for label in period_labels],
         group=f"{ALL},",
-        group_sql=" || ".join(f"{_csv_sql(alias)} || ','" for alias in aliases),
+        group_sql=" || ".join(f"{csv_sql(alias)} || ','" for alias in aliases),
         row_end=_LINE_END,
         separator="",
         closing="",
     )
 
 
-def _csv_text(text: str) -> str:
+def csv_text(text: str) -> str:
+    """A cell: guarded against formulas, in quotes where it has to be."""
     if text.startswith(_FORMULA_STARTS):
         text = f"'{text}"
     if any(character in text for character in ',"\r\n'):
@@ -99,8 +100,8 @@ def _csv_text(text: str) -> str:
     return text
 
 
-def _csv_sql(column: str) -> str:
-    """The same as `_csv_text`, on the other side; `export_text` is the guard of all exports."""
+def csv_sql(column: str) -> str:
+    """The same as `csv_text`, on the other side; `export_text` is the guard of all exports."""
     text = f"export_text({column})"
     return (
         rf"""CASE WHEN {column} ~ '[,"\r\n]' THEN '"' || replace({text}, '"', '""') || '"' """
