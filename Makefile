@@ -57,3 +57,18 @@ clean: down ## stop everything; remove .venv, data, logs and caches
 		$(PYTHON_IN_VENV) -c "from pathlib import Path; from devstack.run_folder import wipe; wipe(Path('.run').resolve())"; fi
 	@rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Benchmarks have packages of their own (other engines to be measured beside), in a .venv of their own.
+BENCH_PYTHON := .run/bench/venv/bin/python
+
+.PHONY: bench-counting bench-counting-small
+bench-counting: .run/bench/venv/.complete ## what answers cost beside other engines (10 million items); writes docs/benchmarks.md
+	@$(BENCH_PYTHON) -m bench.counting $(ARGS)
+
+bench-counting-small: .run/bench/venv/.complete ## the same on few items, to see that it runs
+	@$(BENCH_PYTHON) -m bench.counting --items 200000 --rounds 2 --each 2 --seconds 0.5 --rows 20000 --questions 200 --page .run/bench/small.md $(ARGS)
+
+.run/bench/venv/.complete: requirements-bench.lock | setup
+	@.venv/bin/python -m venv --clear .run/bench/venv
+	@$(BENCH_PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r $<
+	@touch $@

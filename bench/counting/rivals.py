@@ -1,0 +1,173 @@
+"""The other ways to do the hop, each as processes of its own, with the product's own statements.
+
+    python -m bench.counting.rivals plain PORT             no queue: aiohttp, asyncpg, the use case
+    python -m bench.counting.rivals aio-pika PORT          HTTP in front of `aio-pika-worker`
+    python -m bench.counting.rivals faststream PORT        HTTP in front of `faststream-worker`
+
+All know their callers as the gateway does (the same two statements), and answer with what the
+aggregator's use case gives; only the way in between differs. `plain` has `/bare` too: the
+authentication and a constant answer, nothing else. Comes in: TALLYPORT_DATABASE_URL and
+TALLYPORT_BROKER_URL. Goes out: HTTP on the port; a line on the standard output when it listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import aio_pika
+import aio_pika.patterns
+import orjson
+import uvloop
+from aiohttp import web
+from faststream.rabbit import RabbitBroker
+
+from services.aggregator.aggregate import Aggregator
+from services.aggregator.settings import AggregatorSettings
+from shared.contracts.aggregations import AggregateArguments, AggregateQuery
+from shared.database import accounts
+from shared.database.pool import Database
+from shared.settings import BrokerSettings, DatabaseSettings
+
+Answering = Callable[[AggregateQuery], Awaitable[bytes]]
+QUEUE = "bench.{}"
+PREFETCH = 64
+SECONDS = 30.0
+
+
+@asynccontextmanager
+async def _aggregating() -> AsyncIterator[Answering]:
+    settings = AggregatorSettings()
+    async with Database.open(
+        DatabaseSettings(), name="bench-aggregates", pool_max=settings.questions_max + 1
+    ) as database:
+        aggregator = Aggregator(database, settings)
+
+        async def answer(query: AggregateQuery) -> bytes:
+            return (await aggregator.answer(query)).body or b""
+
+        yield answer
+
+
+@asynccontextmanager
+async def _aio_pika() -> AsyncIterator[Answering]:
+    connection = await aio_pika.connect_robust(_broker_url())
+    channel = await connection.channel()
+    rpc = await aio_pika.patterns.RPC.create(channel)
+
+    async def answer(query: AggregateQuery) -> bytes:
+        found: bytes = await rpc.call(QUEUE.format("aio-pika"), {"query": query.model_dump()})
+        return found
+
+    yield answer
+    await connection.close()
+
+
+@asynccontextmanager
+async def _faststream() -> AsyncIterator[Answering]:
+    broker = RabbitBroker(_broker_url(), logger=None)
+    async with broker:
+        await broker.start()
+
+        async def answer(query: AggregateQuery) -> bytes:
+            reply = await broker.request(
+                query.model_dump_json().encode(), QUEUE.format("faststream"), timeout=SECONDS
+            )
+            return reply.body
+
+        yield answer
+
+
+async def _serve(answering: Callable[[], object], port: int) -> None:
+    async with AsyncExitStack() as stack:
+        answer: Answering = await stack.enter_async_context(answering())  # type: ignore[arg-type]
+        database = await stack.enter_async_context(
+            Database.open(DatabaseSettings(), name="bench-front")
+        )
+
+        async def known(request: web.Request) -> int:
+            token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+            async with database.acquire() as connection:
+                principal = await accounts.authenticate(connection, token)
+            if principal is None or principal.store_id is None:
+                raise web.HTTPUnauthorized
+            return principal.store_id
+
+        async def bare(request: web.Request) -> web.Response:
+            await known(request)
+            return web.Response(body=b"{}", content_type="application/json")
+
+        async def measure(request: web.Request) -> web.Response:
+            store_id = await known(request)
+            async with database.acquire() as connection:
+                store = await accounts.find_store(connection, store_id)
+            if store is None:
+                raise web.HTTPUnauthorized
+            query = AggregateQuery(
+                store_id=store.store_id,
+                measure=request.match_info["measure"],
+                arguments=AggregateArguments(**orjson.loads(await request.read())),
+                deadline=datetime.now(UTC) + timedelta(seconds=SECONDS),
+            )
+            return web.Response(body=await answer(query), content_type="application/json")
+
+        app = web.Application()
+        app.router.add_post("/reports/{measure}", measure)
+        app.router.add_route("OPTIONS", "/bare", bare)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        await _ready()
+
+
+async def _aio_pika_worker() -> None:
+    async with _aggregating() as answer:
+
+        async def aggregate(*, query: dict[str, object]) -> bytes:
+            return await answer(AggregateQuery.model_validate(query))
+
+        connection = await aio_pika.connect_robust(_broker_url())
+        channel = await connection.channel()
+        await channel.set_qos(prefetch_count=PREFETCH)
+        rpc = await aio_pika.patterns.RPC.create(channel)
+        await rpc.register(QUEUE.format("aio-pika"), aggregate, auto_delete=True)
+        await _ready()
+
+
+async def _faststream_worker() -> None:
+    async with _aggregating() as answer:
+        broker = RabbitBroker(_broker_url(), logger=None)
+
+        @broker.subscriber(QUEUE.format("faststream"))
+        async def aggregate(query: AggregateQuery) -> bytes:
+            return await answer(query)
+
+        async with broker:
+            await broker.start()
+            await _ready()
+
+
+def _broker_url() -> str:
+    return BrokerSettings().url[0].get_secret_value()  # from the environment
+
+
+async def _ready() -> None:
+    print("ready", flush=True)  # noqa: T201
+    await asyncio.Event().wait()
+
+
+def main() -> None:
+    kind, *port = sys.argv[1:]
+    fronts = {"plain": _aggregating, "aio-pika": _aio_pika, "faststream": _faststream}
+    workers = {"aio-pika-worker": _aio_pika_worker, "faststream-worker": _faststream_worker}
+    if kind in workers:
+        uvloop.run(workers[kind]())
+    else:
+        uvloop.run(_serve(fronts[kind], int(port[0])))
+
+
+if __name__ == "__main__":
+    main()

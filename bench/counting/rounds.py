@@ -1,0 +1,91 @@
+"""The clock: engines take turns, question by question, so that noise meets all of them alike.
+
+Comes in: engines, questions, how many rounds. Goes out: `Times` by (question, engine).
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from bench.counting.engines import Engine
+from bench.counting.http_line import Reply
+from bench.counting.questions import Question
+
+Told = Callable[[str], None]
+
+
+@dataclass
+class Times:
+    """Milliseconds, and of ours how many of them the database took (Server-Timing)."""
+
+    taken: list[float] = field(default_factory=list)
+    database: list[float] = field(default_factory=list)
+    plan: str = ""
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.taken)
+
+    @property
+    def p99(self) -> float:
+        return percentile(self.taken, 0.99)
+
+    @property
+    def database_median(self) -> float | None:
+        return statistics.median(self.database) if self.database else None
+
+    def note(self, began: float, ended: float, given: object) -> None:
+        self.taken.append((ended - began) * 1_000)
+        replies = [r for r in given if isinstance(r, Reply)] if isinstance(given, list) else []
+        if replies and (timing := replies[0].header("server-timing")):
+            self.database.append(float(timing.partition("dur=")[2]))
+            self.plan = replies[0].header("tallyport-plan")
+
+
+Table = dict[tuple[str, str], Times]
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share of them does not exceed."""
+    return sorted(values)[max(math.ceil(len(values) * share) - 1, 0)]
+
+
+async def take_turns(
+    engines: Sequence[Engine],
+    questions: Sequence[Question],
+    *,
+    rounds: int,
+    each: int,
+    told: Told,
+) -> Table:
+    """Engines that are not slow are asked `each` times a round. The first round only warms."""
+    table: Table = {(q.name, e.name): Times() for q in questions for e in engines}
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(rounds + 1):
+            told(f"round {number} of {rounds}")
+            for question in questions:
+                for engine in engines:
+                    times = table[question.name, engine.name] if number else Times()
+                    for _ in range(1 if engine.slow or not number else each):
+                        await _once(engine.ask, question, times)
+            gc.collect()
+    finally:
+        gc.enable()
+    return table
+
+
+async def _once(
+    ask: Callable[[Question], Awaitable[object]], question: Question, times: Times
+) -> None:
+    began = time.perf_counter()
+    given = await ask(question)
+    ended = time.perf_counter()
+    times.note(began, ended, given)
+    del given  # freed here, where no clock runs

@@ -1,0 +1,297 @@
+"""What it costs to record, and whether a question sees what was recorded.
+
+Comes in: a running system. Goes out: rows a second beside a bare COPY (goal 4), the waits of a
+hundred small writers, and how many questions after a write did not see it (goal 3: none).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import random
+import secrets
+import statistics
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from bench.counting.data import COLUMNS, LABELS, Items
+from bench.counting.http_line import Line
+from bench.counting.questions import HOME_ZONE, MAIN, Question
+from bench.counting.recording import lines as live_lines
+from bench.counting.rounds import percentile
+from bench.counting.system import System
+from services.recorder.record_items import ItemRecorder
+from services.recorder.rollup_keeper import RollupKeeper
+from services.recorder.settings import RecorderSettings
+from shared.contracts.recording import BATCH_RECORDS_MAX, Item, RecordItems
+from shared.database.pool import Connection, Database
+from shared.database.registers import insert_register
+from shared.rollups.definitions import ensure, totals_grids
+from shared.rollups.folding import fold
+from shared.rollups.grid import Grain, Grid
+
+_NDJSON = b"application/x-ndjson"
+_TABLE = "bench.copied"
+FOLDED_SECONDS_MAX = 120.0
+# Of the items that are written: as dense in time as the largest register's.
+DENSITY = 50
+LONG_EVERY = 50
+
+
+@dataclass(frozen=True)
+class Writing:
+    """Rows a second. `folded`: until nothing was left to be folded into any rollup."""
+
+    copied: float
+    recorded: float
+    recorded_and_folded: float
+    over_http: float
+    over_http_and_folded: float
+
+
+@dataclass(frozen=True)
+class Writers:
+    """Many at once on one register: writes a second, milliseconds."""
+
+    callers: int
+    rate: float
+    median: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class Freshness:
+    writes: int
+    questions: int
+    stale: int
+    plans: tuple[str, ...]
+
+
+async def measure(system: System, rows: int, rounds: int) -> Writing:
+    """The three ways take turns; of each the median. Rows bear five rollups: totals by quarter of
+    an hour, hour and day, and by day one and two columns."""
+    taken: dict[str, list[float]] = {}
+    chunks = [list(chunk) for chunk in _chunks(rows)]
+    settings = RecorderSettings()
+    async with Database.open(
+        system.database_settings, name="bench-records", pool_max=8
+    ) as database:
+        recorder = ItemRecorder(database, group_items_max=settings.group_items_max)
+        async with _keeping(database, settings) as keeper:
+            for _ in range(rounds):
+                found = {
+                    "copied": await _copy(system, chunks),
+                    **await _record(system, recorder, keeper, chunks),
+                    **await _post(system, chunks),
+                }
+                for name, seconds in found.items():
+                    taken.setdefault(name, []).append(rows / seconds)
+        await recorder.close()
+    return Writing(**{name: statistics.median(rates) for name, rates in taken.items()})
+
+
+def _chunks(rows: int) -> list[list[Item]]:
+    made = Items(rows * DENSITY)
+    items = [
+        Item(
+            unique_key=item.unique_key,
+            amount=item.amount,
+            originated_at=item.originated_at,
+            meta=dict(zip(LABELS, item.values, strict=True)),
+        )
+        for item in map(made.item, range(rows))
+    ]
+    return [items[at : at + BATCH_RECORDS_MAX] for at in range(0, rows, BATCH_RECORDS_MAX)]
+
+
+async def _new_register(system: System) -> int:
+    """One of the whole's store, with rollups that hold nothing yet."""
+    meta = {f"meta{number}": label for number, label in enumerate(LABELS)}
+    store = system.whole.store_id
+    async with system.database.transaction() as connection:
+        register = await insert_register(connection, store, name="written", units="USD", meta=meta)
+        for grid in totals_grids(HOME_ZONE):
+            await ensure(connection, store, register.register_id, grid)
+        for columns in (("meta0",), ("meta0", "meta1")):
+            day = Grid(Grain.DAY, HOME_ZONE)
+            await ensure(connection, store, register.register_id, day, columns)
+    # Built while empty: what comes is a tail from the first row on.
+    await fold(system.database, store, register.register_id, builds=True)
+    return register.register_id
+
+
+async def _copy(system: System, chunks: Sequence[Sequence[Item]]) -> float:
+    """COPY of the same rows into the same table with the same indexes, but for the one by version
+    that only rollups need. A chunk is a transaction."""
+    metas = [f"meta{number}" for number in range(len(COLUMNS))]
+    columns = ("store_id", "register_id", "unique_key", "amount", "originated_at", "units", *metas)
+    texts = [_as_csv(system.whole.store_id, chunk) for chunk in chunks]
+    async with system.database.acquire() as connection:
+        await _new_table(connection)
+        began = time.perf_counter()
+        for text in texts:
+            await connection.copy_to_table(
+                "copied", schema_name="bench", source=text, columns=columns, format="csv"
+            )
+        return time.perf_counter() - began
+
+
+async def _new_table(connection: Connection) -> None:
+    await connection.execute(
+        f"DROP TABLE IF EXISTS {_TABLE};"
+        f"CREATE TABLE {_TABLE} (LIKE register_items INCLUDING ALL);"
+        f"ALTER TABLE {_TABLE} ADD FOREIGN KEY (store_id, register_id) REFERENCES registers"
+    )
+    for row in await connection.fetch(
+        "SELECT indexname FROM pg_indexes WHERE schemaname = 'bench' AND tablename = 'copied' "
+        "AND indexdef LIKE '%version%'"
+    ):
+        await connection.execute(f"DROP INDEX bench.{row['indexname']}")
+
+
+def _as_csv(store_id: int, items: Sequence[Item]) -> io.BytesIO:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    for item in items:
+        values = [item.meta.get(label) or "" for label in LABELS]
+        when = item.originated_at.isoformat()
+        writer.writerow([store_id, 1, item.unique_key, item.amount, when, "USD", *values])
+    return io.BytesIO(text.getvalue().encode())
+
+
+@asynccontextmanager
+async def _keeping(database: Database, settings: RecorderSettings) -> AsyncIterator[RollupKeeper]:
+    keeper = RollupKeeper(database, settings)
+    task = asyncio.create_task(keeper.run())
+    try:
+        yield keeper
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def _record(
+    system: System,
+    recorder: ItemRecorder,
+    keeper: RollupKeeper,
+    chunks: Sequence[Sequence[Item]],
+) -> dict[str, float]:
+    """The recorder's use case in this process, its keeper folding behind it."""
+    register_id, store_id = await _new_register(system), system.whole.store_id
+    messages = [
+        RecordItems(store_id=store_id, register_id=register_id, items=tuple(chunk))
+        for chunk in chunks
+    ]
+    began = time.perf_counter()
+    for message in messages:
+        await recorder.record(message)
+        keeper.recorded(store_id, register_id)
+    recorded = time.perf_counter() - began
+    await _folded(system, register_id)
+    return {"recorded": recorded, "recorded_and_folded": time.perf_counter() - began}
+
+
+async def _post(system: System, chunks: Sequence[Sequence[Item]]) -> dict[str, float]:
+    """One body of NDJSON through gateway, RabbitMQ and recorder."""
+    register_id = await _new_register(system)
+    body = b"\n".join(
+        item.model_dump_json(exclude_none=True).encode() for chunk in chunks for item in chunk
+    )
+    async with Line(system.url, system.whole.token) as line:
+        began = time.perf_counter()
+        await line.call("POST", f"/registers/{register_id}/items", body, _NDJSON)
+        recorded = time.perf_counter() - began
+        await _folded(system, register_id)
+        return {"over_http": recorded, "over_http_and_folded": time.perf_counter() - began}
+
+
+async def _folded(system: System, register_id: int) -> None:
+    async with asyncio.timeout(FOLDED_SECONDS_MAX), system.database.acquire() as connection:
+        # Another process folds: it can be asked, and does not tell.
+        while await connection.fetchval(  # noqa: ASYNC110
+            """SELECT EXISTS (SELECT FROM rollups u JOIN registers r USING (store_id, register_id)
+                               WHERE u.store_id = $1 AND u.register_id = $2
+                                 AND NOT u.is_rejected AND u.synced_version < r.version)""",
+            system.whole.store_id,
+            register_id,
+        ):
+            await asyncio.sleep(0.02)
+
+
+async def small_writers(system: System, *, callers: int, seconds: float) -> Writers:
+    """Each writes one item, waits for the answer, and writes the next; all to one register."""
+    path = f"/registers/{await _new_register(system)}/items"
+    taken: list[float] = []
+    stop_at = time.perf_counter() + seconds
+
+    async def write(number: int) -> None:
+        rng, run, written = random.Random(number), secrets.token_hex(4), 0  # noqa: S311
+        async with Line(system.url, system.whole.token) as line:
+            while (began := time.perf_counter()) < stop_at:
+                await line.call("POST", path, live_lines(1, run, written, rng), _NDJSON)
+                taken.append((time.perf_counter() - began) * 1_000)
+                written += 1
+
+    await asyncio.gather(*map(write, range(callers)))
+    return Writers(callers, len(taken) / seconds, statistics.median(taken), percentile(taken, 0.99))
+
+
+@dataclass(slots=True)
+class _Ledger:
+    """What writers know of a register: items sent, and items whose write was answered."""
+
+    sent: int
+    answered: int
+
+
+async def freshness(system: System, *, questions: int, callers: int) -> Freshness:
+    """Writers who ask right after each answer, in turn in four ways; nobody else writes. The answer
+    must hold every item whose write had been answered, and none that was not even sent."""
+    register_id = system.whole.largest
+    async with system.database.acquire() as connection:
+        held = await _count(connection, system.whole.store_id, register_id)
+    ledger = _Ledger(held, held)
+    asked = writes = stale = 0
+    plans: set[str] = set()
+
+    async def write_and_ask(number: int) -> None:
+        nonlocal asked, writes, stale
+        rng, run, written = random.Random(number), secrets.token_hex(4), 0  # noqa: S311
+        async with Line(system.url, system.whole.token) as line:
+            while asked < questions:
+                size = rng.randrange(1, 8)
+                body = live_lines(size, run, written, rng)
+                ledger.sent += size
+                await line.call("POST", f"/registers/{register_id}/items", body, _NDJSON)
+                ledger.answered += size
+                written += size
+                writes += 1
+                at_least = ledger.answered
+                # The last is 43,860 rows long: now and then is enough.
+                question = MAIN[asked % 3 if asked % LONG_EVERY else -1]
+                asked += 1
+                _, arguments = question.bodies(register_id, LABELS)[0]
+                reply = await line.post("/reports/item_count", arguments)
+                plans.add(reply.header("tallyport-plan"))
+                found = sum(row["value"] for row in json.loads(reply.body)["count"])
+                stale += not at_least <= found <= ledger.sent
+
+    await asyncio.gather(*map(write_and_ask, range(callers)))
+    return Freshness(writes, asked, stale, tuple(sorted(plans)))
+
+
+async def _count(connection: Connection, store_id: int, register_id: int) -> int:
+    question: Question = MAIN[0]
+    found = await connection.fetchval(
+        """SELECT count(*) FROM register_items
+            WHERE store_id = $1 AND register_id = $2 AND originated_at BETWEEN $3 AND $4""",
+        store_id,
+        register_id,
+        question.start,
+        question.end,
+    )
+    return int(found)
