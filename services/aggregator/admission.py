@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from services.aggregator.settings import AggregatorSettings
 from shared.errors import OverloadedError
 
 
@@ -21,6 +22,15 @@ class Admission:
         self._waiting_max = waiting_max
         self._retry_after_seconds = retry_after_seconds
         self.waiting = 0
+
+    @classmethod
+    def of(cls, settings: AggregatorSettings) -> Admission:
+        """As the settings say."""
+        return cls(
+            questions_max=settings.questions_max,
+            waiting_max=settings.waiting_max,
+            retry_after_seconds=settings.retry_after_seconds,
+        )
 
     @asynccontextmanager
     async def turn(self, *, seconds: float) -> AsyncIterator[None]:

@@ -10,11 +10,10 @@ belongs to the bytes that it comes with.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import asyncpg
 
@@ -26,6 +25,7 @@ from services.aggregator.arguments import (
     check_scope,
     invalid_register,
 )
+from services.aggregator.deadlines import seconds_left, turn_until
 from services.aggregator.entity_tag import entity_tag, is_known
 from services.aggregator.periods import Periods, divide
 from services.aggregator.planner import Wish, choose_plan
@@ -36,7 +36,7 @@ from services.aggregator.settings import AggregatorSettings
 from shared.contracts.aggregations import AggregateQuery
 from shared.database.pool import Connection, Database
 from shared.database.queries import load_queries
-from shared.errors import DeadlineExceededError, InvalidArgumentError, UnavailableError
+from shared.errors import InvalidArgumentError
 from shared.rollups.definitions import from_json
 
 _SQL = load_queries(__file__)
@@ -59,37 +59,37 @@ class Outcome:
 class Aggregator:
     """Answers questions from one database, a bounded number at once."""
 
-    def __init__(self, database: Database, settings: AggregatorSettings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: AggregatorSettings,
+        admission: Admission | None = None,
+    ) -> None:
         self._database = database
         self._settings = settings
-        self._admission = Admission(
-            questions_max=settings.questions_max,
-            waiting_max=settings.waiting_max,
-            retry_after_seconds=settings.retry_after_seconds,
-        )
+        self._admission = admission or Admission.of(settings)
 
     async def answer(self, query: AggregateQuery) -> Outcome:
         """See the module. What can be refused without the database is refused without it."""
-        seconds_left = _seconds_left(query)
+        seconds_left(query.deadline)
         scope = check_scope(query)
-        async with self._admission.turn(seconds=seconds_left):
-            try:
-                async with asyncio.timeout(_seconds_left(query)):
-                    return await self._read(query, scope)
-            except TimeoutError as error:
-                # Whichever clock rang, ours or asyncpg's: it cancels the statement on the server.
-                raise _too_late() from error
-            except asyncpg.QueryCanceledError as error:
-                if datetime.now(UTC) >= query.deadline:
-                    raise _too_late() from error
-                raise UnavailableError("the query was cancelled", retry_after_seconds=1) from error
+        async with turn_until(query.deadline, self._admission):
+            return await self._read(query, scope)
 
     async def _read(self, query: AggregateQuery, scope: Scope) -> Outcome:
         started = time.perf_counter()
         async with self._database.transaction(
             isolation="repeatable_read", readonly=True
         ) as connection:
-            register = await self._find_register(connection, query, scope)
+            register = await find_register(
+                connection,
+                scope.store_id,
+                scope.register_id,
+                deadline=query.deadline,
+                work_mem_mb=self._settings.work_mem_mb,
+            )
+            if register is None:
+                raise invalid_register()
             grouping = check_grouping(query.arguments, register["meta"])
             periods = self._periods(scope, grouping)
             rendering = render(query.representation, scope.measure, grouping, periods)
@@ -123,23 +123,6 @@ class Aggregator:
             wish=wish,
         )
 
-    async def _find_register(
-        self, connection: Connection, query: AggregateQuery, scope: Scope
-    ) -> asyncpg.Record:
-        seconds_left = _seconds_left(query)
-        register = await connection.fetchrow(
-            _SQL["find_register"],
-            scope.store_id,
-            scope.register_id,
-            # Rounded up: 0 milliseconds would mean "no limit".
-            str(math.ceil(seconds_left * 1_000)),
-            f"{self._settings.work_mem_mb}MB",
-            timeout=seconds_left,
-        )
-        if register is None:
-            raise invalid_register()
-        return register
-
     def _periods(self, scope: Scope, grouping: Grouping) -> Periods | None:
         if grouping.period is None:
             return None
@@ -155,7 +138,7 @@ class Aggregator:
         self, connection: Connection, query: AggregateQuery, statement: Statement
     ) -> bytes:
         row = await connection.fetchrow(
-            statement.sql, *statement.values, timeout=_seconds_left(query)
+            statement.sql, *statement.values, timeout=seconds_left(query.deadline)
         )
         if row is None:  # pragma: no cover - the statement has exactly one row
             raise RuntimeError("the statement gave no row")
@@ -174,13 +157,23 @@ class Aggregator:
         return body
 
 
-def _seconds_left(query: AggregateQuery) -> float:
-    """Until the deadline, by this machine's clock. Raises when nobody waits any more."""
-    seconds = (query.deadline - datetime.now(UTC)).total_seconds()
-    if seconds <= 0:
-        raise _too_late()
-    return seconds
-
-
-def _too_late() -> DeadlineExceededError:
-    return DeadlineExceededError("the deadline has passed")
+async def find_register(
+    connection: Connection,
+    store_id: int,
+    register_id: int,
+    *,
+    deadline: datetime,
+    work_mem_mb: int,
+) -> asyncpg.Record | None:
+    """Its `version`, `meta` and `rollups`, if it is this store's. The transaction is made ready for
+    a statement that ends with the deadline."""
+    seconds = seconds_left(deadline)
+    return await connection.fetchrow(
+        _SQL["find_register"],
+        store_id,
+        register_id,
+        # Rounded up: 0 milliseconds would mean "no limit".
+        str(math.ceil(seconds * 1_000)),
+        f"{work_mem_mb}MB",
+        timeout=seconds,
+    )
