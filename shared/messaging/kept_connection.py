@@ -22,6 +22,7 @@ from shared.messaging.backoff import full_jitter
 from shared.messaging.cancellation import stray_cancellation_is
 from shared.messaging.careful_reader import CarefulTransport
 from shared.messaging.declaration import declare
+from shared.messaging.metrics import CONNECTED
 from shared.messaging.topology import Topology
 from shared.settings import BrokerSettings
 from shared.telemetry import redact
@@ -116,11 +117,13 @@ class KeptConnection:
                 self.topology_problems = await declare(connection, self._topology)
             self.current = connection
             self._opened.set()
+            CONNECTED.labels(self.name).set(1)
             log.info("broker.connected", connection=self.name, problems=self.topology_problems)
             await self._wait_closed(connection)
         finally:
             self.current = None
             self._opened.clear()
+            CONNECTED.labels(self.name).set(0)
             await _close(connection)
 
     async def _wait_closed(self, connection: AbstractConnection) -> None:

@@ -17,7 +17,6 @@ from pamqp.commands import Basic
 
 from shared.contracts.message import Message
 from shared.contracts.routes import (
-    COMMANDS,
     CONTENT_TYPE,
     EVENTS,
     EVENTS_EXCHANGE,
@@ -30,6 +29,7 @@ from shared.messaging.cloud_events import cloud_event_headers
 from shared.messaging.codec import encode
 from shared.messaging.connection import Broker
 from shared.messaging.envelope import PERSISTENT, properties_of
+from shared.messaging.metrics import PUBLISHED
 
 _LOST = "the connection to the broker was lost while publishing"
 
@@ -53,9 +53,10 @@ class Publisher:
         sender = self._broker.name
         is_event = message.kind in EVENTS
         headers = cloud_event_headers(message, f"/tallyport/{sender}") if is_event else None
+        to = None if is_event else queue or ROUTES[message.kind].queue
         await self.send(
-            exchange=EVENTS_EXCHANGE if is_event else COMMANDS,
-            routing_key=(message.kind if is_event else (queue or ROUTES[message.kind].queue).name),
+            exchange=to.exchange if to else EVENTS_EXCHANGE,
+            routing_key=to.name if to else message.kind,
             body=encode(message),
             properties=properties_of(
                 message,
@@ -105,6 +106,21 @@ class Publisher:
     ) -> None:
         """The ground of the above. `message_id` must differ from every one in flight: it is what
         a returned message is recognised by. Raises UnavailableError."""
+        outcome = "failed"
+        try:
+            await self._send(exchange, routing_key, body, properties, mandatory)
+            outcome = "confirmed"
+        finally:
+            PUBLISHED.labels(outcome).inc()
+
+    async def _send(
+        self,
+        exchange: str,
+        routing_key: str,
+        body: bytes,
+        properties: Basic.Properties,
+        mandatory: bool,
+    ) -> None:
         seconds = self._broker.settings.publish_seconds
         try:
             with stray_cancellation_is(_LOST):

@@ -16,11 +16,9 @@ from typing import Any
 from aiormq import Channel
 from pamqp.commands import Basic
 
-from shared.contracts.message import Message
-from shared.contracts.routes import COMMANDS, CONTENT_TYPE, Queue
+from shared.contracts.routes import CONTENT_TYPE, Queue
 from shared.errors import UnavailableError
 from shared.messaging.batch import CONTENT_TYPE_BATCH, ENTRIES_MAX, Entry, pack
-from shared.messaging.codec import encode
 from shared.messaging.connection import Broker
 from shared.messaging.delivery import Answer
 from shared.messaging.envelope import TRANSIENT, milliseconds
@@ -29,9 +27,11 @@ from shared.messaging.frames import publish_at_once
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """What is asked, for how long, under which number, and where the answer goes."""
+    """What is asked (encoded by whoever asks, so that what cannot be is the asker's error), for how
+    long, under which number, and where the answer goes."""
 
-    message: Message
+    kind: str
+    body: bytes
     number: str
     deadline_seconds: float
     answer: asyncio.Future[Answer]
@@ -69,18 +69,18 @@ class Questions:
         message_id = f"{reply_to}.{first.number}"
         written = publish_at_once(
             channel,
-            encode(first.message) if alone else pack([_entry(one) for one in questions]),
+            first.body if alone else pack([_entry(one) for one in questions]),
             Basic.Properties(
                 content_type=CONTENT_TYPE if alone else CONTENT_TYPE_BATCH,
                 delivery_mode=TRANSIENT,
                 message_id=message_id,
-                message_type=first.message.kind if alone else None,
+                message_type=first.kind if alone else None,
                 app_id=self._broker.name,
                 reply_to=reply_to,
                 correlation_id=first.number if alone else None,
                 expiration=milliseconds(max(one.deadline_seconds for one in questions)),
             ),
-            exchange=COMMANDS,
+            exchange=queue.exchange,
             routing_key=queue.name,
             mandatory=True,
         )
@@ -90,7 +90,7 @@ class Questions:
 
 
 def _entry(question: Question) -> Entry:
-    return Entry(question.number, encode(question.message), question.message.kind, CONTENT_TYPE, {})
+    return Entry(question.number, question.body, question.kind, CONTENT_TYPE, {})
 
 
 def _hear_of_return(

@@ -35,7 +35,7 @@ from shared.errors import (
     from_failure,
 )
 from shared.messaging.batch import CONTENT_TYPE_BATCH, unpack
-from shared.messaging.codec import decode
+from shared.messaging.codec import decode, encode
 from shared.messaging.connection import Broker
 from shared.messaging.delivery import Answer
 from shared.messaging.kept_channel import KeptChannel
@@ -119,7 +119,13 @@ class RpcClient:
                 if queue.type is QueueType.CLASSIC:
                     self._presence.expect(queue)
                     self._questions.send(
-                        Question(message, number, deadline_seconds, waiting.answer),
+                        Question(
+                            message.kind,
+                            encode(message),
+                            number,
+                            deadline_seconds,
+                            waiting.answer,
+                        ),
                         queue,
                         reply_to=self._reply_to,
                     )

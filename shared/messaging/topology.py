@@ -69,13 +69,14 @@ class Policy:
 
 
 def work_queue(queue: routes.Queue) -> BoundQueue:
-    """A queue of the contract, fed by the commands exchange."""
-    return BoundQueue(queue.name, queue.type, routes.COMMANDS, queue.name)
+    """A queue of the contract, fed by its exchange."""
+    return BoundQueue(queue.name, queue.type, queue.exchange, queue.name)
 
 
 TOPOLOGY = Topology(
     exchanges=(
         Exchange(routes.COMMANDS, "direct"),
+        Exchange(routes.WISHES, "direct"),
         Exchange(routes.EVENTS_EXCHANGE, "topic"),
         Exchange(routes.DEAD, "fanout"),
     ),

@@ -265,8 +265,8 @@ async def test_properties_that_the_library_cannot_decode_stop_nobody(
 async def test_headers_that_cannot_be_written_again_are_left_out(
     raw: Raw, consuming: Consuming
 ) -> None:
-    # The library reads a decimal of this scale, and refuses to write it.
-    strange = _text(b"k") + b"D" + struct.pack(">BI", 200, 5) + _text(b"kept") + b"t\x01"
+    # Text that is not UTF-8 is read as bytes, and bytes are refused when written.
+    strange = _text(b"k") + b"S" + struct.pack(">I", 1) + b"\xff" + _text(b"kept") + b"t\x01"
     await _publish_properties(raw, RECORDS.name, b"{", 0x2000, _table(strange))
     await consuming(RECORDS, {RecordItems: _refuse})
     headers = (await raw.take_dead()).header.properties.headers or {}

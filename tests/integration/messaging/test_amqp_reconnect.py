@@ -35,7 +35,7 @@ class Line:
     connections: list[asyncio.StreamWriter] = field(default_factory=list)
 
     def freeze(self) -> None:
-        """Bytes vanish; nobody is told."""
+        """Bytes vanish, and the ends of connections too; nobody is told."""
         self.frozen.set()
 
     def cut(self) -> None:
@@ -58,7 +58,8 @@ async def line_to(url: str) -> AsyncIterator[tuple[Line, str]]:
         except OSError:
             pass
         finally:
-            writer.close()
+            if not line.frozen.is_set():
+                writer.close()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert target.host is not None
