@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
+import structlog
 from aiormq import Channel
 from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
@@ -31,6 +32,10 @@ from shared.messaging.metrics import HANDLING_SECONDS, IN_HAND
 from shared.messaging.topology import work_queue
 
 CANCEL_SECONDS = 5.0
+# Before a message that we could not even fail properly goes back to its queue.
+STUCK_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
 
 
 class Consumer:
@@ -157,6 +162,9 @@ class Consumer:
                 self._waiting.discard(task)
                 if not self._handling.is_stopping:
                     await self._handling.handle(message, receipt)
+        except Exception as error:  # a mistake of ours must not become a hot loop
+            log.critical("message.stuck", queue=self.queue.name, exc_info=error)
+            await asyncio.sleep(STUCK_SECONDS)
         finally:
             self._waiting.discard(task)
             # Whatever was neither finished nor put away goes back; what is settled stays settled.

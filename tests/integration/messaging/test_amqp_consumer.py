@@ -24,6 +24,7 @@ from shared.errors import ERRORS, ConflictError, UnavailableError
 from shared.messaging import handling
 from shared.messaging.connection import Broker
 from shared.messaging.consumer import Consumer
+from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.delivery import Delivery, Handler
 from shared.messaging.publisher import Publisher
 from tests.integration.messaging.amqp import Raw, build, items, until
@@ -431,6 +432,22 @@ async def test_a_message_stays_when_it_cannot_be_put_away(
         await Publisher(broker).publish(items())
         await until(lambda: [x for x in logs if x["event"] == "message.dead_lettering_failed"])
     await consumer.stop(5)
+    await until(lambda: _depth_is(raw, RECORDS.name, 1))
+
+
+async def test_a_mistake_of_ours_neither_loses_a_message_nor_spins(
+    broker: Broker, raw: Raw, consuming: Consuming, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_arguments: Any, **_options: Any) -> None:
+        raise TypeError("nobody thought of this")
+
+    monkeypatch.setattr(DeadLetters, "put", broken)
+    with capture_logs() as logs:
+        consumer = await consuming(RECORDS, {RecordItems: _refuse})
+        await Publisher(broker).publish(items())
+        await until(lambda: [line for line in logs if line["event"] == "message.stuck"])
+        await consumer.stop(0)
+    assert len(logs) == 1
     await until(lambda: _depth_is(raw, RECORDS.name, 1))
 
 
