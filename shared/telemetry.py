@@ -17,7 +17,8 @@ import structlog
 from shared.settings import TelemetrySettings
 
 _REDACTIONS = (
-    (re.compile(r"(\w+://[^:/@\s]*:)[^@/\s]+@"), r"\1***@"),
+    # Bounded, or a long text without an end of it would be searched from every place in it.
+    (re.compile(r"\b([a-z][a-z0-9+.-]{0,20}://[^:/@\s]{0,100}:)[^@/\s]{1,500}@", re.I), r"\1***@"),
     (re.compile(r"(?i)(bearer\s+)\S+"), r"\1***"),
     (re.compile(r"\btp_[A-Za-z0-9_-]{8,}"), "tp_***"),
     (re.compile(r"(?i)(X-Amz-(?:Signature|Credential)=)[^&\s\"]+"), r"\1***"),

@@ -23,6 +23,7 @@ from typing import Any
 VHOST = "/"
 # The default exchange, by the name under which rights are checked: replies go through it.
 REPLIES = r"amq\.default"
+WISHES = r"tallyport\.wishes"
 COMMANDS, EVENTS, DEAD = r"tallyport\.commands", r"tallyport\.events", r"tallyport\.dead"
 NOTHING = "^$"
 
@@ -56,13 +57,13 @@ RIGHTS: dict[str, Rights] = {
     ),
     "aggregator": Rights(
         configure=NOTHING,
-        write=exactly(DEAD, REPLIES),
+        write=exactly(WISHES, DEAD, REPLIES),
         read=exactly(r"tallyport\.aggregate\.query"),
     ),
     "recorder": Rights(
         configure=NOTHING,
         write=exactly(COMMANDS, EVENTS, DEAD, REPLIES),
-        read=exactly(r"tallyport\.record"),
+        read=exactly(r"tallyport\.record", r"tallyport\.rollup\.request"),
     ),
     # The command line: looks at dead letters, sends them on, removes them.
     "admin": Rights(

@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 
 from services.gateway import problems
 from services.gateway.dependencies import dependencies
+from shared.contracts.message import ID_MAX
 from shared.database import accounts
 from shared.database.accounts import Principal, Scope, Store
 from shared.database.registers import store_of_register
@@ -24,6 +25,7 @@ PRINCIPAL = web.RequestKey("principal", Principal)
 _PUBLIC_ROOTS = frozenset({"", "healthz", "readyz", "metrics", "openapi.json", "rels"})
 _UNAUTHENTICATED = "a valid bearer token is required"
 _ID_DIGITS_MAX = 18
+NOBODYS_STORE = ID_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ async def caller(request: web.Request, scope: Scope, *, register_id: object = No
         store_id = principal.store_id
         if store_id is None:
             store_id = _named_store(request)
-        if store_id is None and isinstance(register_id, int) and register_id < 2**63:
+        if store_id is None and type(register_id) is int and 1 <= register_id <= ID_MAX:
             store_id = await store_of_register(connection, register_id)
         store = None if store_id is None else await accounts.find_store(connection, store_id)
     if store is None:
@@ -85,6 +87,20 @@ async def caller(request: web.Request, scope: Scope, *, register_id: object = No
         )
     structlog.contextvars.bind_contextvars(store_id=store.store_id)
     return Caller(principal, store)
+
+
+async def store_asked(request: web.Request, scope: Scope, register_id: object) -> int:
+    """The store of a question about a register, without looking it up where the token says it.
+
+    A service token that asks about a register that there is not is answered like everybody: by the
+    rules of the question, in their order. So it asks for a store that nobody has.
+    """
+    principal = demand(request, scope)
+    store_id = principal.store_id if principal.store_id is not None else _named_store(request)
+    if store_id is None and type(register_id) is int and 1 <= register_id <= ID_MAX:
+        async with dependencies(request).database.acquire() as connection:
+            store_id = await store_of_register(connection, register_id)
+    return NOBODYS_STORE if store_id is None else store_id
 
 
 def _named_store(request: web.Request) -> int | None:

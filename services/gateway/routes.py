@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from services.gateway.handlers import aggregates, entry, records, registers, reports
+from services.gateway.handlers import (
+    aggregates,
+    entry,
+    records,
+    registers,
+    report_collection,
+    reports,
+)
 from services.gateway.openapi.page import openapi_page
 
 # Digits of ASCII: `\d` would take those of every script.
@@ -20,6 +27,7 @@ def add_routes(app: web.Application) -> None:
     router.add_get(f"/users/{_ID}", entry.user)
 
     router.add_post("/reports", reports.create)
+    router.add_get("/reports", report_collection.collection)
     router.add_route("OPTIONS", "/reports", reports.options)
     # The seed writes the self link as /report/{id} and the collection as /reports: both work.
     for path in (f"/reports/{_ID}", f"/report/{_ID}"):

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 
-from services.recorder.handlers import handlers_of
+from services.recorder.handlers import handlers_of, wish_handlers_of
 from services.recorder.record_items import ItemRecorder
 from services.recorder.rollup_keeper import RollupKeeper
 from services.recorder.settings import RecorderServiceSettings
-from shared.contracts.routes import RECORDS
+from shared.contracts.routes import RECORDS, ROLLUP_WISHES
 from shared.database.pool import Database
 from shared.messaging.connection import Broker
 from shared.messaging.consumer import Consumer
@@ -44,13 +44,16 @@ async def serve(settings: RecorderServiceSettings, stop: asyncio.Event) -> None:
         async def broker_problem() -> str | None:
             return "; ".join(broker.problems()) or None
 
+        wishes = Consumer(broker, ROLLUP_WISHES, wish_handlers_of(keeper))
         checks = {"database": database.problem, "broker": broker_problem}
         async with (
             background(relay=relay.run(), rollups=keeper.run()),
             operations_server(settings.operations, checks) as readiness,
         ):
             await consumer.start()
+            await wishes.start()
             await stop.wait()
             readiness.start_draining()
+            await wishes.stop(0)
             await consumer.stop(settings.operations.drain_seconds * DRAIN_SHARE)
             await items.close()

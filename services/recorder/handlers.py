@@ -1,7 +1,8 @@
 """The edge: which message goes to which use case, and what is told about it.
 
-Comes in: messages of `tallyport.record`. Goes out: `Recorded` or `RegisterSaved`, after the
-commit. Refusals are raised; the consumer makes replies or dead letters of them.
+Comes in: messages of `tallyport.record` and `tallyport.rollup.request`. Goes out: `Recorded` or
+`RegisterSaved`, after the commit. Refusals are raised; the consumer makes replies or dead letters
+of them.
 """
 
 from __future__ import annotations
@@ -70,11 +71,16 @@ def handlers_of(
         if type(message) in written:
             keeper.recorded(message.store_id, getattr(message, "register_id", None))
 
+    return {kind: _told(use_case, recorded) for kind, use_case in use_cases.items()}
+
+
+def wish_handlers_of(keeper: RollupKeeper) -> Mapping[type[Message], Handler]:
+    """For `tallyport.rollup.request`: nobody waits for an answer."""
+
     async def request_rollup(message: RollupRequest, _: Delivery) -> None:
         await keeper.requested(message)
 
-    handlers = {kind: _told(use_case, recorded) for kind, use_case in use_cases.items()}
-    return {**handlers, RollupRequest: request_rollup}
+    return {RollupRequest: request_rollup}
 
 
 def _told(use_case: UseCase, recorded: Callable[[Any], None]) -> Handler:

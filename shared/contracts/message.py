@@ -25,6 +25,8 @@ from pydantic import (
 # spreadsheet, Parquet and warehouse types on the other side can hold.
 AMOUNT_DIGITS_MAX = 38
 ID_MAX = 2**63 - 1
+# Of a number that becomes text.
+TEXT_DIGITS_MAX = 1_000
 
 
 class Contract(BaseModel):
@@ -90,8 +92,13 @@ def _digits_in_range(value: Decimal) -> Decimal:
 
 def _number_as_text(value: object) -> object:
     """JSON numbers become text (api.md, Registers): `5` is "5", `1.50` stays "1.50"."""
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return format(value, "f") if isinstance(value, Decimal) else str(value)
+    if isinstance(value, Decimal):
+        # `1E+999999999` would be a gigabyte of zeros.
+        if value.is_finite() and abs(value.adjusted()) > TEXT_DIGITS_MAX:
+            raise ValueError(f"must have at most {TEXT_DIGITS_MAX} digits, written out in full")
+        return format(value, "f")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     return value
 
 

@@ -14,6 +14,8 @@ from shared.contracts import aggregations, failures, recording, reports, rollups
 from shared.contracts.message import Message
 
 COMMANDS = "tallyport.commands"
+# Apart from the commands, so that who may wish for a rollup may not write to a ledger.
+WISHES = "tallyport.wishes"
 EVENTS_EXCHANGE = "tallyport.events"
 DEAD = "tallyport.dead"
 DEAD_QUEUE = "tallyport.dead"
@@ -40,7 +42,7 @@ class QueueType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A durable queue, bound to `COMMANDS` with its own name as routing key."""
+    """A durable queue, bound to `exchange` with its own name as routing key."""
 
     name: str
     type: QueueType
@@ -48,6 +50,7 @@ class Queue:
     prefetch: int
     body_bytes_max: int
     length_max: int | None = None
+    exchange: str = COMMANDS
 
 
 # A build is claimed and acknowledged at once; prefetch 1 keeps a poison message's delivery count
@@ -71,7 +74,11 @@ QUESTIONS = Queue(
     length_max=10_000,
 )
 
-QUEUES = (BUILD_SMALL, BUILD_LARGE, REPORT_REQUESTS, RECORDS, QUESTIONS)
+ROLLUP_WISHES = Queue(
+    "tallyport.rollup.request", QueueType.QUORUM, Service.RECORDER, 8, 16 * KIB, exchange=WISHES
+)
+
+QUEUES = (BUILD_SMALL, BUILD_LARGE, REPORT_REQUESTS, RECORDS, ROLLUP_WISHES, QUESTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +110,7 @@ ROUTES: dict[str, Route] = {
         Route(recording.RecordCustomers, RECORDS, _RECORDED),
         Route(recording.RecordTransactions, RECORDS, _RECORDED),
         Route(recording.RecordSubscriptions, RECORDS, _RECORDED),
-        Route(rollups.RollupRequest, RECORDS),
+        Route(rollups.RollupRequest, ROLLUP_WISHES),
     )
 }
 

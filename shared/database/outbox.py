@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from shared.contracts.message import Message
-from shared.contracts.routes import COMMANDS, EVENTS, EVENTS_EXCHANGE, ROUTES, Queue
+from shared.contracts.routes import EVENTS, EVENTS_EXCHANGE, ROUTES, Queue
 from shared.database.pool import Connection
 from shared.database.queries import load_queries
 
@@ -38,8 +38,8 @@ async def enqueue_command(
     connection: Connection, store_id: int, message: Message, *, queue: Queue | None = None
 ) -> None:
     """Promise a command to its queue (or to `queue`, when its kind has more than one)."""
-    routing_key = (queue or ROUTES[message.kind].queue).name
-    await _enqueue(connection, store_id, message, COMMANDS, routing_key, mandatory=True)
+    to = queue or ROUTES[message.kind].queue
+    await _enqueue(connection, store_id, message, to.exchange, to.name, mandatory=True)
 
 
 async def enqueue_event(connection: Connection, store_id: int, message: Message) -> None:

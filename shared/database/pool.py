@@ -111,18 +111,18 @@ class Database:
         try:
             yield connection
         except (TimeoutError, asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError) as error:
-            raise UnavailableError("the database took too long", retry_after_seconds=2) from error
+            raise _unavailable("the database took too long") from error
         except _LOST as error:
-            raise UnavailableError("the database went away", retry_after_seconds=2) from error
+            raise _unavailable("the database went away") from error
         except asyncpg.InternalClientError as error:
             # The farewell of a killed backend, read in between two statements, puts the driver
             # out of step: the connection is of no use any more.
             _terminate(connection)
-            raise UnavailableError("the database went away", retry_after_seconds=2) from error
+            raise _unavailable("the database went away") from error
         except asyncpg.InterfaceError as error:
             if not _is_lost(connection):
                 raise  # a mistake of ours
-            raise UnavailableError("the database went away", retry_after_seconds=2) from error
+            raise _unavailable("the database went away") from error
         finally:
             await self._release(connection)
 
@@ -152,6 +152,15 @@ class Database:
         except (UnavailableError, TimeoutError, asyncpg.PostgresError) as error:
             return str(error) or type(error).__name__
         return None
+
+
+def _unavailable(message: str) -> BaseException:
+    """The error of a lost connection. A rollback that fails on one hides the cancellation that it
+    came from: then this is the cancellation, or loops that wait for it would never end."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        return asyncio.CancelledError()
+    return UnavailableError(message, retry_after_seconds=2)
 
 
 def _is_lost(connection: PoolConnectionProxy[asyncpg.Record]) -> bool:

@@ -130,6 +130,37 @@ async def find_report(connection: Connection, store_id: int, report_id: int) -> 
     return _report(await connection.fetchrow(_SQL["find_report"], store_id, report_id))
 
 
+@dataclass(frozen=True, slots=True)
+class ReportFilter:
+    """Which of a store's reports; None: whatever it is. Both bounds are inclusive."""
+
+    statuses: tuple[str, ...] | None = None
+    name: str | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+    @property
+    def arguments(self) -> tuple[object, ...]:
+        return (self.statuses, self.name, self.created_from, self.created_to)
+
+
+async def list_reports(
+    connection: Connection,
+    store_id: int,
+    chosen: ReportFilter,
+    *,
+    newest_first: bool,
+    limit: int,
+    offset: int,
+) -> tuple[list[Report], int]:
+    """(one page, how many there are in all). Call inside a transaction."""
+    rows = await connection.fetch(
+        _SQL["list_reports"], store_id, *chosen.arguments, newest_first, limit, offset
+    )
+    total = await connection.fetchval(_SQL["count_reports"], store_id, *chosen.arguments)
+    return _reports(rows), int(total)
+
+
 async def delete_report(connection: Connection, store_id: int, report_id: int) -> bool:
     """Remove the report; a build of it that is under way can no longer finish."""
     return await connection.fetchval(_SQL["delete_report"], store_id, report_id) is not None

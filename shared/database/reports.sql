@@ -188,3 +188,30 @@ SELECT fingerprint, report_id, status, body FROM idempotency_keys
 -- The answer to give again.
 UPDATE idempotency_keys SET report_id = $4, status = $5, body = $6
  WHERE store_id = $1 AND user_id = $2 AND key = $3;
+
+-- name: list_reports
+-- One page of the store's reports. What callers see as queued is queued or building.
+SELECT r.*,
+       (SELECT jsonb_agg(jsonb_build_object('name', f.name, 'rows', f.rows, 'bytes', f.bytes,
+                                            'sha256', f.sha256) ORDER BY f.ordinal)
+          FROM report_files f
+         WHERE f.store_id = r.store_id AND f.report_id = r.report_id) AS files,
+       NULL::bigint AS ahead
+  FROM reports r
+ WHERE r.store_id = $1
+   AND ($2::text[] IS NULL OR r.status = ANY ($2))
+   AND ($3::text IS NULL OR r.name = $3)
+   AND ($4::timestamptz IS NULL OR r.date_created >= $4)
+   AND ($5::timestamptz IS NULL OR r.date_created <= $5)
+ ORDER BY CASE WHEN $6 THEN r.date_created END DESC, CASE WHEN $6 THEN r.report_id END DESC,
+          r.date_created, r.report_id
+ LIMIT $7 OFFSET $8;
+
+-- name: count_reports
+-- How many there are behind the last page as well.
+SELECT count(*) FROM reports r
+ WHERE r.store_id = $1
+   AND ($2::text[] IS NULL OR r.status = ANY ($2))
+   AND ($3::text IS NULL OR r.name = $3)
+   AND ($4::timestamptz IS NULL OR r.date_created >= $4)
+   AND ($5::timestamptz IS NULL OR r.date_created <= $5);

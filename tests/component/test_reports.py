@@ -201,3 +201,44 @@ async def test_the_links_of_a_report_lead_somewhere(client: Client) -> None:
             re.sub(r"^http://[^/]+", "", curie["href"].replace("{rel}", relation))
         )
         assert relation in page.decode()
+
+
+async def test_the_collection_is_paged_ordered_and_filtered(client: Client) -> None:
+    paths = [(await _ask(client))[0] for _ in range(5)]
+    for path in paths:
+        await _finished(client, path)
+
+    page = await client.get("/reports?limit=2&order=date_created%20desc")
+    assert (page["total_items"], page["returned_items"], page["limit"], page["offset"]) == (
+        5,
+        2,
+        2,
+        0,
+    )
+    seen = []
+    while True:
+        seen += [report["_links"]["self"]["href"] for report in page["_embedded"]["fx:reports"]]
+        if "next" not in page["_links"]:
+            break
+        page = await client.get(re.sub(r"^http://[^/]+", "", page["_links"]["next"]["href"]))
+    assert [re.sub(r"^http://[^/]+", "", href) for href in seen] == list(reversed(paths))
+    assert {"self", "first", "prev", "last", "curies"} <= set(page["_links"])
+
+    ready = await client.get("/reports?status=ready&name=customers")
+    assert ready["total_items"] == 5
+    assert all("fx:download_url" in report["_links"] for report in ready["_embedded"]["fx:reports"])
+    assert (await client.get("/reports?status=error"))["total_items"] == 0
+    assert (await client.get("/reports?date_created=..2020-01-01"))["total_items"] == 0
+    assert (await client.get("/reports?date_created=2020-01-01.."))["total_items"] == 5
+    response, _ = await client.call("GET", "/reports", status=200)
+    assert response.headers["Cache-Control"] == "private, no-store"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=301", "offset=-1", "status=building", "order=name", "date_created=today"],
+)
+async def test_a_wrong_query_is_named(client: Client, query: str) -> None:
+    refused = await client.get(f"/reports?{query}", status=422)
+    (error,) = refused["_embedded"]["fx:errors"]
+    assert error["message"].startswith(query.partition("=")[0])

@@ -121,6 +121,16 @@ def test_numbers_in_meta_become_text_and_keep_their_zeros() -> None:
     assert item.meta == {"a": "7", "b": "1.50", "c": "x", "d": None}
 
 
+@pytest.mark.parametrize("number", ["1e999999999", "1e-999999999", "-1E+1001"])
+def test_a_number_that_would_be_a_gigabyte_of_text_is_refused(number: str) -> None:
+    body = (
+        '{"store_id":1,"register_id":1,"items":[{"unique_key":"k","amount":1,"originated_at":'
+        f'"2024-01-01T00:00:00Z","meta":{{"a":{number}}}}}]}}'
+    )
+    with pytest.raises(InvalidArgumentError, match="1000 digits"):
+        decode(body.encode(), recording.RecordItems)
+
+
 @pytest.mark.parametrize("text", [r"\u0000", r"\ud800"])
 def test_text_that_cannot_be_stored_is_refused(text: str) -> None:
     body = (

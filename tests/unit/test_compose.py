@@ -342,6 +342,7 @@ def test_replies_find_their_way_back(broker: dict[str, Any]) -> None:
         assert re.search(rights[user]["write"], routes.DEAD)
         assert not re.search(rights[user]["read"], reply_queue)
     assert not re.search(rights["aggregator"]["write"], routes.COMMANDS)
+    assert re.search(rights["aggregator"]["write"], routes.WISHES)
 
 
 def test_the_broker_takes_the_largest_message_there_is() -> None:

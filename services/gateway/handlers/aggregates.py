@@ -19,12 +19,12 @@ _PASSED_ON = ("ETag", "Server-Timing", "Tallyport-Plan")
 async def measure(request: web.Request) -> web.Response:
     """Answer a question about a register's items."""
     body = bodies.parse_object(await bodies.whole(request))
-    caller = await access.caller(request, Scope.READ, register_id=body.get("register_id"))
+    store_id = await access.store_asked(request, Scope.READ, body.get("register_id"))
     parts = dependencies(request)
     seconds = parts.settings.gateway.query_seconds
     answer = await parts.rpc.call(
         AggregateQuery(
-            store_id=caller.store.store_id,
+            store_id=store_id,
             measure=request.match_info["measure"][:100],
             arguments=AggregateArguments(**body),
             deadline=datetime.now(UTC) + timedelta(seconds=seconds),

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from services.gateway import access, bodies, problems, record_stream
 from services.gateway.dependencies import Dependencies, dependencies
-from services.gateway.record_stream import Batch, Record
+from services.gateway.record_stream import CONTENT_TYPES, JSON, NDJSON, Batch, Record
 from shared.contracts.failures import FailureDetail
 from shared.contracts.message import Message
 from shared.contracts.recording import (
@@ -50,7 +50,7 @@ async def items(request: web.Request) -> web.Response:
             RecordItems,
         ),
     )
-    return await _record(request, recording, ("inserted", "duplicates"))
+    return await _record(request, recording, ("inserted", "duplicates"), CONTENT_TYPES)
 
 
 async def void(request: web.Request) -> web.Response:
@@ -111,16 +111,21 @@ async def _store_records(
             {"store_id": caller.store.store_id, field: records}, message_class
         ),
     )
-    return await _record(request, recording, ("inserted", "replaced", "duplicates"))
+    shown = ("inserted", "replaced", "duplicates")
+    # Lists within a record have no place in CSV.
+    return await _record(request, recording, shown, (JSON, *NDJSON))
 
 
 async def _record(
-    request: web.Request, recording: _Recording, shown: tuple[str, ...]
+    request: web.Request,
+    recording: _Recording,
+    shown: tuple[str, ...],
+    content_types: tuple[str, ...],
 ) -> web.Response:
     settings = dependencies(request).settings.gateway
-    if request.content_type not in record_stream.CONTENT_TYPES:
+    if request.content_type not in content_types:
         raise web.HTTPUnsupportedMediaType(
-            reason=f"send {', '.join(record_stream.CONTENT_TYPES)}; not {request.content_type}"
+            reason=f"send {', '.join(content_types)}; not {request.content_type}"
         )
     try:
         async for batch in record_stream.batches(

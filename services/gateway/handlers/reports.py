@@ -120,10 +120,7 @@ async def options(request: web.Request) -> web.Response:
     methods = (
         ("DELETE", "GET", "HEAD", "OPTIONS")
         if "id" in request.match_info
-        else (
-            "OPTIONS",
-            "POST",
-        )
+        else ("GET", "HEAD", "OPTIONS", "POST")
     )
     content = {"methods": {method: _METHODS[method] for method in methods}}
     return web.Response(

@@ -11,6 +11,7 @@ from services.gateway.bodies import FORM
 from services.gateway.openapi import parameters
 from services.gateway.openapi.operation import Answer, Content, Operation
 from services.gateway.openapi.refusals import JSON
+from services.gateway.openapi.report_collection import COLLECTION_PARAMETERS, ReportPage
 from services.gateway.openapi.report_resource import (
     ASKED,
     METHODS,
@@ -113,6 +114,17 @@ OPERATIONS = (
         ),
         family="reports",
         refusals=(400, 408, 409, 413, 415, 422),
+    ),
+    Operation(
+        method="GET",
+        path="/reports",
+        name="listReports",
+        tag=TAG,
+        summary="The store's reports, a page at a time, each with a fresh link once it is ready.",
+        parameters=(*parameters.OF_STORE, *COLLECTION_PARAMETERS),
+        answers=(Answer(200, "A page.", (Content(HAL, ReportPage, {}),), ("Cache-Control",)),),
+        family="reports",
+        refusals=(422,),
     ),
     _options("/reports", "explainReports"),
     *_one("/reports/{id}", ""),
