@@ -94,10 +94,10 @@ async def measure(options: argparse.Namespace) -> None:
         with load.recording(system, folder, options.items_a_second):
             figures.recording = await take_turns(engines, MAIN, **turns)
             for question in MAIN:
+                calls = load.questions(question, system.whole, starts=load.STARTS_OF_A_CROWD)
                 figures.crowd[question.name] = await load.press(
-                    system.url, system.whole.token, load.same(question, system.whole),
-                    callers=16, seconds=2 * options.seconds,
-                )  # fmt: skip
+                    system.url, system.whole.token, calls, callers=16, seconds=2 * options.seconds
+                )
 
         _told("writing")
         figures.writing = await writing.measure(system, options.rows, rounds=3)
@@ -160,6 +160,7 @@ async def _rollups_asked_for(system: System, ours: Engine) -> list[str]:
             enough = system.whole.items >= ROLLUPS_ITEMS_MIN
             deadline = time.monotonic() + (ROLLUPS_SECONDS_MAX if enough else 3.0)
             while plan != BY_COLUMNS and time.monotonic() < deadline:
+                await engine.ready()
                 replies = await engine.ask(question)
                 plan = replies[0].header("tallyport-plan")
                 asked += 1

@@ -26,6 +26,7 @@ async def require(
     for question in questions:
         wanted = against
         for engine in engines:
+            await engine.ready()
             found = engine.read(question, await engine.ask(question))
             if wanted is None:
                 wanted = found

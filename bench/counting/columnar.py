@@ -65,6 +65,9 @@ class DuckDb:
             )
             self._connection.execute("CHECKPOINT")
 
+    async def ready(self) -> None:
+        """It is in this process."""
+
     async def ask(self, question: Question) -> Any:
         period = (
             f"date_trunc('{question.period}', originated_at AT TIME ZONE '{question.zone}')"
@@ -113,6 +116,9 @@ class ClickHouse:
                                 'register_id Int64, micros Int64, amount Decimal(18, 2), {raw}')"""  # noqa: S608
             )
             self._session.query("OPTIMIZE TABLE bench.items FINAL")
+
+    async def ready(self) -> None:
+        """It is in this process."""
 
     async def ask(self, question: Question) -> Any:
         start = {"day": "toStartOfDay", "month": "toStartOfMonth", None: ""}[question.period]

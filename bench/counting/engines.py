@@ -20,10 +20,12 @@ from bench.counting.system import Dataset
 
 
 class Engine(Protocol):
-    """`slow` engines get fewer turns, but no fewer than are asked for."""
+    """`slow` engines are asked once a turn. `ready` comes before each question, untimed."""
 
     name: str
     slow: bool
+
+    async def ready(self) -> None: ...
 
     async def ask(self, question: Question) -> Any: ...
     def read(self, question: Question, given: Any) -> Answer: ...
@@ -39,13 +41,12 @@ class OverHttp:
         self.name = name
         self._dataset = dataset
         self._lines = [Line(url, dataset.token), Line(url, dataset.token)]
-        self._open = False
+
+    async def ready(self) -> None:
+        for line in self._lines:
+            await line.ready()
 
     async def ask(self, question: Question) -> list[Reply]:
-        if not self._open:
-            for line in self._lines:
-                await line.__aenter__()
-            self._open = True
         calls = question.bodies(self._dataset.largest, LABELS)
         if len(calls) == 1:
             return [await self._lines[0].post(*calls[0])]
@@ -59,8 +60,8 @@ class OverHttp:
         }
 
     async def close(self) -> None:
-        for line in self._lines if self._open else ():
-            await line.__aexit__(None, None, None)
+        for line in self._lines:
+            line.close()
 
 
 def read_body(question: Question, body: bytes) -> dict[tuple[int, tuple[str, ...]], Decimal]:
@@ -103,6 +104,9 @@ class BareSql:
                   {self.source()} {"GROUP BY " + ", ".join(keys) if keys else ""}"""
         values: list[object] = [self._dataset.largest, question.start, question.end]
         return sql, [*values, question.boundaries()] if question.period else values
+
+    async def ready(self) -> None:
+        """A connection to PostgreSQL stays."""
 
     async def ask(self, question: Question) -> list[asyncpg.Record]:
         sql, values = self.statement(question)

@@ -28,6 +28,8 @@ from bench.counting.system import Dataset, System
 # (method, path, body) of the n-th call.
 Calls = Callable[[int], tuple[str, str, bytes]]
 STARTS = 300
+# Answers of nearly the same length, and more of them than there are callers.
+STARTS_OF_A_CROWD = 40
 
 
 @dataclass(frozen=True, order=True)
@@ -39,20 +41,14 @@ class Load:
     p99: float
 
 
-def questions(question: Question, dataset: Dataset) -> Calls:
-    """The question's first measure, from ever another day on."""
+def questions(question: Question, dataset: Dataset, *, starts: int = STARTS) -> Calls:
+    """The question's first measure, from ever another day on, so many of them."""
     bodies = []
-    for day in range(STARTS):
+    for day in range(starts):
         shifted = replace(question, start=question.start + timedelta(days=day))
         path, arguments = shifted.bodies(dataset.largest, LABELS)[0]
         bodies.append((path, json.dumps(arguments).encode()))
-    return lambda n: ("POST", *bodies[n % STARTS])
-
-
-def same(question: Question, dataset: Dataset) -> Calls:
-    path, arguments = question.bodies(dataset.largest, LABELS)[0]
-    body = json.dumps(arguments).encode()
-    return lambda _: ("POST", path, body)
+    return lambda n: ("POST", *bodies[n % starts])
 
 
 async def press(url: str, token: str, calls: Calls, *, callers: int, seconds: float) -> Load:

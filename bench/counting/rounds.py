@@ -9,7 +9,7 @@ import gc
 import math
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bench.counting.engines import Engine
@@ -74,18 +74,17 @@ async def take_turns(
                 for engine in engines:
                     times = table[question.name, engine.name] if number else Times()
                     for _ in range(1 if engine.slow or not number else each):
-                        await _once(engine.ask, question, times)
+                        await _once(engine, question, times)
             gc.collect()
     finally:
         gc.enable()
     return table
 
 
-async def _once(
-    ask: Callable[[Question], Awaitable[object]], question: Question, times: Times
-) -> None:
+async def _once(engine: Engine, question: Question, times: Times) -> None:
+    await engine.ready()
     began = time.perf_counter()
-    given = await ask(question)
+    given = await engine.ask(question)
     ended = time.perf_counter()
     times.note(began, ended, given)
     del given  # freed here, where no clock runs

@@ -1,9 +1,10 @@
-// The largest register alone: the kindest case. Rollups by local day, as ours; built once.
+// The largest register alone: the kindest case. Rollups by local day, as ours; built once. The two
+// ids are filled in when it is started.
 cube(`Items`, {
   sql: `SELECT originated_at, amount, coalesce(meta0, '') AS meta0, coalesce(meta1, '') AS meta1
           FROM public.register_items
-         WHERE store_id = ${process.env.BENCH_STORE_ID}
-           AND register_id = ${process.env.BENCH_REGISTER_ID}`,
+         WHERE store_id = BENCH_STORE_ID
+           AND register_id = BENCH_REGISTER_ID`,
   refreshKey: { every: `1 day` },
   measures: {
     count: { type: `count` },
