@@ -129,7 +129,7 @@ def refusal_problem(method: str, path: str, answer: Answer) -> str | None:
     return None
 
 
-def _bodies() -> Iterator[tuple[str, bytes, dict[str, str]]]:
+def _bodies() -> Iterator[tuple[str, bytes, dict[str, Any]]]:
     """(name, body, how it is sent), each of which is wrong for every call that takes a body."""
     yield "nothing", b"", {}
     yield "100,000 brackets", b"[" * 100_000, {}
@@ -166,7 +166,7 @@ async def test_hostile_bodies_are_refused_as_documented(
 ) -> None:
     problems = []
     for name, body, how in _bodies():
-        answer = await socket.send(method, sent_to, body, **how)  # type: ignore[arg-type]
+        answer = await socket.send(method, sent_to, body, **how)
         problem = refusal_problem(method, path, answer)
         if problem:
             problems.append(f"{name}: {problem}")
@@ -288,7 +288,8 @@ async def test_idempotency_keys_that_are_none(socket: Socket, value: str) -> Non
 @pytest.mark.parametrize("name", ["Idempotency_Key", "X_Request_Id", "Tallyport_Store"])
 @pytest.mark.parametrize("value", ["a\nX-Evil: 1", "a\rX-Evil: 1", "a\x00", "a\x7f", "x" * 9_000])
 async def test_a_header_that_is_none_is_no_request(socket: Socket, name: str, value: str) -> None:
-    answer = await socket.send("POST", "/reports", **{name: value})
+    headers: dict[str, Any] = {name: value}
+    answer = await socket.send("POST", "/reports", **headers)
     assert (answer.status, answer.media_type) == (400, "text/plain")
     assert "x-evil" not in answer.headers
 
@@ -307,15 +308,7 @@ async def test_an_etag_that_is_no_text_is_none_of_ours(socket: Socket, client: C
         assert answer.status == 200
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        pytest.param("-9223372036854775809", marks=pytest.mark.xfail(strict=True, reason="500")),
-        "-1",
-        "9223372036854775808",
-        "1.0",
-    ],
-)
+@pytest.mark.parametrize("value", ["-9223372036854775809", "-1", "9223372036854775808", "1.0"])
 async def test_registers_that_a_service_token_makes_up(
     base_url: str, make_client: MakeClient, value: str
 ) -> None:
