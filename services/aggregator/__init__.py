@@ -1,16 +1,21 @@
 """The aggregator: how many, how much, and how much on average.
 
-Comes in: `aggregate.query.v1`, a question about the items of one register. Goes out: the HTTP
-response's body, rendered once (JSON or CSV), with its ETag, or a failure with the documented text.
+Comes in: `aggregate.query.v1`, a question about the items of one register, and the richer
+`aggregate.analysis.v1`. Goes out: the HTTP response's body, rendered once (JSON or CSV), with its
+ETag, or a failure with the documented text.
 
     handlers        the edge: message in, answer out, one line a question in the log
     aggregate       the use case: checks, one snapshot, one statement
     arguments       what a caller may ask, in the order of api.md (instants: its times)
+    deadlines       a question's turn, and its end
     admission       how many at once, how many waiting
     periods         days, weeks, months, quarters, years of a zone as instants, and their labels
     titles          `Count by Month and Income Account`
     plans           where the totals are read from, exact each
     query_builder   the statement: totals, groups, gaps filled, body
     rendering       what the body's pieces look like, in JSON and in CSV
+    analyse         the other use case; analysis_arguments, analysis_cells, analysis_statement and
+                    analysis_rendering are its parts, conditions its filter, previous_range what it
+                    compares with
     entity_tag      the answer's ETag, and whether the caller has it already
 """

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 
+from services.aggregator.admission import Admission
 from services.aggregator.aggregate import Aggregator
+from services.aggregator.analyse import Analyst
 from services.aggregator.handlers import Handlers
 from services.aggregator.settings import AggregatorServiceSettings
 from services.aggregator.wishes import Wishes
 from shared.contracts.aggregations import AggregateQuery
+from shared.contracts.analyses import AggregateAnalysis
 from shared.contracts.routes import QUESTIONS
 from shared.database.pool import Database
 from shared.messaging.connection import Broker
@@ -34,8 +37,15 @@ async def serve(settings: AggregatorServiceSettings, stop: asyncio.Event) -> Non
         Broker.open(settings.broker, NAME) as broker,
     ):
         wishes = Wishes(Publisher(broker))
-        handlers = Handlers(Aggregator(database, own), wishes.note)
-        consumer = Consumer(broker, QUESTIONS, {AggregateQuery: handlers.answer_query})
+        admission = Admission.of(own)
+        handlers = Handlers(
+            Aggregator(database, own, admission), Analyst(database, own, admission), wishes.note
+        )
+        consumer = Consumer(
+            broker,
+            QUESTIONS,
+            {AggregateQuery: handlers.answer_query, AggregateAnalysis: handlers.answer_analysis},
+        )
 
         async def broker_problem() -> str | None:
             return "; ".join(broker.problems()) or None

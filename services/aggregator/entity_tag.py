@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 
+from services.aggregator.analysis_arguments import Analysis
 from services.aggregator.arguments import Grouping, Scope
+from services.aggregator.conditions import labels_of
 
 # To be raised whenever the bytes of an answer change for another reason than its data.
 FORMAT = 1
@@ -26,6 +28,25 @@ def entity_tag(scope: Scope, grouping: Grouping, version: int, representation: s
         *((grouping.period, scope.timezone) if grouping.period else ()),
         *(grouping.labels, grouping.columns, grouping.invert_sign, representation),
     )
+    return _tag(parts)
+
+
+def analysis_tag(analysis: Analysis, version: int, representation: str) -> str:
+    """The same for an analysis: of all that it is made of, the zone too."""
+    scope, grouping = analysis.scope, analysis.grouping
+    columns = {label: analysis.column_of[label] for label in labels_of(analysis.filter)}
+    return _tag(
+        (
+            *("analysis", FORMAT, scope.store_id, scope.register_id, version, representation),
+            *(scope.timezone, scope.start_at.isoformat(), scope.end_at.isoformat()),
+            *(grouping.period, grouping.labels, grouping.columns, grouping.invert_sign),
+            *(analysis.measures, analysis.filter, columns, analysis.order_by),
+            *(analysis.is_descending, analysis.limit, analysis.has_totals, analysis.is_compared),
+        )
+    )
+
+
+def _tag(parts: tuple[object, ...]) -> str:
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     return f'"{digest[:32]}"'
 

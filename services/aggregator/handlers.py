@@ -1,4 +1,4 @@
-"""The edge: `aggregate.query.v1` in, an `Answer` out.
+"""The edge: `aggregate.query.v1` and `aggregate.analysis.v1` in, an `Answer` out.
 
 Headers that every answer bears, for the gateway to pass on to its caller:
 
@@ -13,23 +13,27 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
 from services.aggregator.aggregate import Aggregator, Outcome
+from services.aggregator.analyse import Analyst
 from services.aggregator.metrics import KNOWN, REFUSED, SECONDS
 from services.aggregator.planner import Wish
 from services.aggregator.sharing import Sharing
 from shared.contracts.aggregations import AggregateQuery
+from shared.contracts.analyses import AggregateAnalysis
 from shared.errors import DeadlineExceededError, TallyportError
 from shared.messaging.delivery import Answer, Delivery
 
 STATUS_HEADER = "Tallyport-Status"
 NOT_MODIFIED = "304"
+ANALYSIS = "analysis"
 # What makes two questions the same.
-_ASKED = {"store_id", "measure", "arguments", "representation", "if_none_match"}
+_ASKED = {"kind", "store_id", "measure", "arguments", "representation", "if_none_match"}
 
 _log = structlog.get_logger(__name__)
 
@@ -37,25 +41,58 @@ _log = structlog.get_logger(__name__)
 class Handlers:
     """What the consumer calls."""
 
-    def __init__(self, aggregator: Aggregator, note_wish: Callable[[int, int, Wish], None]) -> None:
+    def __init__(
+        self,
+        aggregator: Aggregator,
+        analyst: Analyst,
+        note_wish: Callable[[int, int, Wish], None],
+    ) -> None:
         self._aggregator = aggregator
+        self._analyst = analyst
         self._note_wish = note_wish
         self._sharing: Sharing[str, Outcome] = Sharing()
 
     async def answer_query(self, query: AggregateQuery, delivery: Delivery) -> Answer | None:
         """The answer to one question. None is computed when there is nobody to send it to."""
+        return await self._answer(
+            query,
+            delivery,
+            measure=query.measure,
+            register_id=query.arguments.register_id,
+            find=lambda: self._aggregator.answer(query),
+        )
+
+    async def answer_analysis(self, query: AggregateAnalysis, delivery: Delivery) -> Answer | None:
+        """The same for an analysis."""
+        return await self._answer(
+            query,
+            delivery,
+            measure=ANALYSIS,
+            register_id=query.arguments.get("register_id"),
+            find=lambda: self._analyst.answer(query),
+        )
+
+    async def _answer(
+        self,
+        query: AggregateQuery | AggregateAnalysis,
+        delivery: Delivery,
+        *,
+        measure: str,
+        register_id: Any,
+        find: Callable[[], Awaitable[Outcome]],
+    ) -> Answer | None:
         if delivery.reply_to is None:
-            _log.warning("aggregate.unasked", store_id=query.store_id, measure=query.measure)
+            _log.warning("aggregate.unasked", store_id=query.store_id, measure=measure)
             return None
-        log = _log.bind(store_id=query.store_id, measure=query.measure)
+        log = _log.bind(store_id=query.store_id, measure=measure)
         try:
-            outcome = await self._answer(query)
+            outcome = await self._find(query, find)
         except TallyportError as error:
             REFUSED.labels(error.code.value).inc()
             log.info("aggregate.refused", code=error.code.value, reason=error.message)
             raise
         if outcome.wish is not None:
-            self._note_wish(query.store_id, query.arguments.register_id, outcome.wish)
+            self._note_wish(query.store_id, register_id, outcome.wish)
         plan = outcome.plan.name if outcome.plan else KNOWN
         SECONDS.labels(plan).observe(outcome.seconds)
         log.info(
@@ -66,12 +103,14 @@ class Handlers:
         )
         return answer_of(outcome)
 
-    async def _answer(self, query: AggregateQuery) -> Outcome:
+    async def _find(
+        self, query: AggregateQuery | AggregateAnalysis, find: Callable[[], Awaitable[Outcome]]
+    ) -> Outcome:
         """Found together with those who ask the same now. Theirs may be a shorter deadline."""
         key = query.model_dump_json(include=_ASKED)
         while True:
             try:
-                return await self._sharing.share(key, lambda: self._aggregator.answer(query))
+                return await self._sharing.share(key, find)
             except DeadlineExceededError:
                 if datetime.now(UTC) >= query.deadline:
                     raise

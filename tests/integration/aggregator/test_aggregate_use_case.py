@@ -16,6 +16,7 @@ import pytest
 
 from services.aggregator import aggregate
 from services.aggregator.aggregate import Aggregator
+from services.aggregator.analyse import Analyst
 from services.aggregator.handlers import Handlers, answer_of
 from services.aggregator.planner import Choice
 from services.aggregator.plans import Plan
@@ -360,10 +361,11 @@ async def test_a_fresh_question_sees_a_committed_write(
 
 
 async def test_a_question_that_nobody_waits_for_is_not_computed(
-    make_register: MakeRegister,
+    make_register: MakeRegister, database: Database
 ) -> None:
     register = await make_register()
-    handlers = Handlers(register.aggregator, lambda *_: None)
+    analyst = Analyst(database, AggregatorSettings())
+    handlers = Handlers(register.aggregator, analyst, lambda *_: None)
 
     async def acknowledge() -> None:
         """Nothing to take off a queue here."""
