@@ -34,6 +34,7 @@ def add_routes(app: web.Application) -> None:
         router.add_get(path, reports.find)
         router.add_delete(path, reports.remove)
         router.add_route("OPTIONS", path, reports.options)
+    router.add_post("/reports/query", aggregates.query)
     router.add_post("/reports/{measure:[^/]*[^/0-9][^/]*}", aggregates.measure)
 
     router.add_post("/registers", registers.create)

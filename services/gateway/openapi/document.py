@@ -12,7 +12,15 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from services.gateway.openapi import aggregates, entry, probes, records, registers, reports
+from services.gateway.openapi import (
+    aggregates,
+    analyses,
+    entry,
+    probes,
+    records,
+    registers,
+    reports,
+)
 from services.gateway.openapi.operation import BEARER, Answer, Content, Operation
 from services.gateway.openapi.parameters import HEADERS
 from services.gateway.openapi.refusals import refusals
@@ -21,7 +29,7 @@ from services.gateway.openapi.refusals import refusals
 API_VERSION = "1.0.0"
 _DESCRIPTION = """\
 Asynchronous reports (`/reports`), exact counts, sums and averages over registers
-(`/reports/item_...`), and the ledgers and records that both are made of.
+(`/reports/item_...`, `/reports/query`), and the ledgers and records that both are made of.
 
 A path refuses methods that it does not have with 405 and `Allow`. What is no HTTP at all (a header
 with a control character in it, a line over 8190 bytes) is 400 in plain text: nobody knows which
@@ -29,7 +37,7 @@ family it would have belonged to.
 """
 _TEXT: dict[str, Any] = {"type": "string"}
 
-FAMILIES = (entry, reports, aggregates, registers, records, probes)
+FAMILIES = (entry, reports, aggregates, analyses, registers, records, probes)
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation
     for family in FAMILIES
