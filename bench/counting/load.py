@@ -12,7 +12,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
@@ -55,18 +55,20 @@ async def press(url: str, token: str, calls: Calls, *, callers: int, seconds: fl
     """Each caller asks again as soon as it is answered."""
     taken: list[float] = []
     numbers = count()
-    stop_at = time.perf_counter() + seconds
+    async with AsyncExitStack() as stack:
+        lines = [await stack.enter_async_context(Line(url, token)) for _ in range(callers)]
+        gc.collect()
+        start = time.perf_counter()
 
-    async def one() -> None:
-        async with Line(url, token) as line:
-            while (began := time.perf_counter()) < stop_at:
+        async def keep_asking(line: Line) -> None:
+            began = start
+            while began < start + seconds:
+                began = time.perf_counter()
                 await line.call(*calls(next(numbers)))
                 taken.append((time.perf_counter() - began) * 1_000)
 
-    gc.collect()
-    began = time.perf_counter()
-    await asyncio.gather(*(one() for _ in range(callers)))
-    lasted = time.perf_counter() - began
+        await asyncio.gather(*map(keep_asking, lines))
+    lasted = time.perf_counter() - start
     return Load(len(taken) / lasted, statistics.median(taken), percentile(taken, 0.99))
 
 

@@ -171,7 +171,7 @@ def _setting(setting: Setting) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in setting.versions.items())
     asked = f"{setting.largest:,} of them in the one that is asked about, over two years"
     cores = f"{psutil.cpu_count()} cores, {memory:.0f} GB, {platform.system()}"
-    runs = f"medians of at least {setting.rounds} runs, warm, engines in turns"
+    runs = f"medians of {setting.rounds} runs, warm, engines in turns (quiet: bare SQL a third)"
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {setting.commit}: `{setting.command}`",
         f"{setting.items:,} items in 20 registers, {asked}",
