@@ -11,6 +11,7 @@ ETag, or a failure with the documented text.
     admission       how many at once, how many waiting
     periods         days, weeks, months, quarters, years of a zone as instants, and their labels
     titles          `Count by Month and Income Account`
+    registers       the register, its labels and its rollups
     plans           where the totals are read from, exact each
     query_builder   the statement: totals, groups, gaps filled, body
     rendering       what the body's pieces look like, in JSON and in CSV

@@ -10,12 +10,8 @@ belongs to the bytes that it comes with.
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
-from datetime import datetime
-
-import asyncpg
 
 from services.aggregator.admission import Admission
 from services.aggregator.arguments import (
@@ -31,15 +27,13 @@ from services.aggregator.periods import Periods, divide
 from services.aggregator.planner import Wish, choose_plan
 from services.aggregator.plans import Plan, Totals
 from services.aggregator.query_builder import Statement, build_statement
-from services.aggregator.rendering import render
+from services.aggregator.registers import find_register
+from services.aggregator.rendering import Rendering, render
 from services.aggregator.settings import AggregatorSettings
 from shared.contracts.aggregations import AggregateQuery
 from shared.database.pool import Connection, Database
-from shared.database.queries import load_queries
 from shared.errors import InvalidArgumentError
 from shared.rollups.definitions import from_json
-
-_SQL = load_queries(__file__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,25 +149,3 @@ class Aggregator:
                 "period or a shorter range"
             )
         return body
-
-
-async def find_register(
-    connection: Connection,
-    store_id: int,
-    register_id: int,
-    *,
-    deadline: datetime,
-    work_mem_mb: int,
-) -> asyncpg.Record | None:
-    """Its `version`, `meta` and `rollups`, if it is this store's. The transaction is made ready for
-    a statement that ends with the deadline."""
-    seconds = seconds_left(deadline)
-    return await connection.fetchrow(
-        _SQL["find_register"],
-        store_id,
-        register_id,
-        # Rounded up: 0 milliseconds would mean "no limit".
-        str(math.ceil(seconds * 1_000)),
-        f"{work_mem_mb}MB",
-        timeout=seconds,
-    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from services.aggregator.admission import Admission
-from services.aggregator.aggregate import Outcome, find_register
+from services.aggregator.aggregate import Outcome
 from services.aggregator.analysis_arguments import Analysis, check_analysis, register_id_of
 from services.aggregator.analysis_cells import Source
 from services.aggregator.analysis_rendering import pieces_of
@@ -22,6 +22,7 @@ from services.aggregator.periods import Periods, divide
 from services.aggregator.planner import Choice, choose_plan
 from services.aggregator.plans import RAW, Plan, Totals
 from services.aggregator.previous_range import previous
+from services.aggregator.registers import find_register
 from services.aggregator.settings import AggregatorSettings
 from shared.contracts.analyses import AggregateAnalysis
 from shared.database.pool import Connection, Database
