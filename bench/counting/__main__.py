@@ -20,6 +20,7 @@ from bench.counting.cube import Cube, CubeError, cube_server
 from bench.counting.data import Items
 from bench.counting.engines import BarePartitioned, BareRollups, BareSql, Engine, OverHttp
 from bench.counting.goals import Figures
+from bench.counting.http_line import HttpError
 from bench.counting.processes import rivals
 from bench.counting.questions import MAIN, QUESTIONS, Question, reference
 from bench.counting.rounds import take_turns
@@ -158,16 +159,20 @@ async def _rollups_asked_for(system: System, ours: Engine) -> list[str]:
     raw = []
     for engine in (ours, tenth):
         for question in (q for q in MAIN if q.columns):
-            plan, asked = "", 0
+            plan, asked, late = "", 0, 0
             enough = system.whole.items >= ROLLUPS_ITEMS_MIN
             deadline = time.monotonic() + (ROLLUPS_SECONDS_MAX if enough else 3.0)
             while plan != BY_COLUMNS and time.monotonic() < deadline:
-                await engine.ready()
-                replies = await engine.ask(question)
-                plan = replies[0].header("tallyport-plan")
                 asked += 1
+                try:
+                    await engine.ready()
+                    replies = await engine.ask(question)
+                    plan = replies[0].header("tallyport-plan")
+                except HttpError:  # of so many items, raw and cold, not within the deadline
+                    late += 1
+                    await engine.close()
                 await asyncio.sleep(0.2)
-            _told(f"{engine.name}, ({question.name}): {plan} after {asked} questions")
+            _told(f"{engine.name}, ({question.name}): {plan} after {asked} questions, {late} late")
             if plan != BY_COLUMNS:
                 raw.append(f"{engine.name}: ({question.name}) was answered by the plan {plan}")
     await tenth.close()
