@@ -25,6 +25,7 @@ VHOST = "/"
 REPLIES = r"amq\.default"
 WISHES = r"tallyport\.wishes"
 COMMANDS, EVENTS, DEAD = r"tallyport\.commands", r"tallyport\.events", r"tallyport\.dead"
+CANCELLATIONS, CANCEL_QUEUE = r"tallyport\.cancellations", r"tallyport\.cancel\..*"
 NOTHING = "^$"
 
 
@@ -42,12 +43,13 @@ def exactly(*names: str) -> str:
 
 
 # The queues exist before the first service starts, so none of them needs to configure more than the
-# reply queues that come and go with the gateway's connections. Whoever relays the outbox publishes
-# commands and events; whoever consumes puts away what it cannot read.
+# queues that come and go with its connections: the gateway's for replies, the aggregator's for
+# cancellations. To bind its own it writes the queue and reads the exchange. Whoever relays the
+# outbox publishes commands and events; whoever consumes puts away what it cannot read.
 RIGHTS: dict[str, Rights] = {
     "gateway": Rights(
         configure=r"^tallyport\.reply\.",
-        write=exactly(COMMANDS, EVENTS),
+        write=exactly(COMMANDS, EVENTS, CANCELLATIONS),
         read=r"^tallyport\.reply\.",
     ),
     "report_worker": Rights(
@@ -56,9 +58,9 @@ RIGHTS: dict[str, Rights] = {
         read=r"^tallyport\.report\.",
     ),
     "aggregator": Rights(
-        configure=NOTHING,
-        write=exactly(WISHES, DEAD, REPLIES),
-        read=exactly(r"tallyport\.aggregate\.query"),
+        configure=exactly(CANCEL_QUEUE),
+        write=exactly(WISHES, DEAD, REPLIES, CANCEL_QUEUE),
+        read=exactly(r"tallyport\.aggregate\.query", CANCELLATIONS, CANCEL_QUEUE),
     ),
     "recorder": Rights(
         configure=NOTHING,

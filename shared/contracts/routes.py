@@ -10,13 +10,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.contracts import aggregations, analyses, failures, recording, reports, rollups
+from shared.contracts import (
+    aggregations,
+    analyses,
+    dimensions,
+    failures,
+    recording,
+    reports,
+    rollups,
+)
 from shared.contracts.message import Message
 
 COMMANDS = "tallyport.commands"
 # Apart from the commands, so that who may wish for a rollup may not write to a ledger.
 WISHES = "tallyport.wishes"
 EVENTS_EXCHANGE = "tallyport.events"
+# To everybody who answers questions: their asker has hung up.
+CANCELLATIONS = "tallyport.cancellations"
 DEAD = "tallyport.dead"
 DEAD_QUEUE = "tallyport.dead"
 CONTENT_TYPE = "application/json"
@@ -104,6 +114,7 @@ ROUTES: dict[str, Route] = {
         Route(reports.ReportRequest, REPORT_REQUESTS, (failures.Failure,)),
         Route(aggregations.AggregateQuery, QUESTIONS, (failures.Failure,)),
         Route(analyses.AggregateAnalysis, QUESTIONS, (failures.Failure,)),
+        Route(dimensions.AggregateDimensions, QUESTIONS, (failures.Failure,)),
         Route(recording.RegisterCreate, RECORDS, _SAVED),
         Route(recording.RegisterUpdate, RECORDS, _SAVED),
         Route(recording.RecordItems, RECORDS, _RECORDED),

@@ -28,6 +28,8 @@ DELIVERIES_MAX = 20
 QUESTION_MILLISECONDS = 120_000
 REPLY_QUEUE_PREFIX = "tallyport.reply."
 REPLIES_MAX = 100_000
+CANCEL_QUEUE_PREFIX = "tallyport.cancel."
+CANCELLATIONS_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ TOPOLOGY = Topology(
         Exchange(routes.COMMANDS, "direct"),
         Exchange(routes.WISHES, "direct"),
         Exchange(routes.EVENTS_EXCHANGE, "topic"),
+        Exchange(routes.CANCELLATIONS, "fanout"),
         Exchange(routes.DEAD, "fanout"),
     ),
     queues=(
@@ -136,6 +139,12 @@ POLICIES: tuple[Policy, ...] = (
         f"^{re.escape(REPLY_QUEUE_PREFIX)}",
         "queues",
         {"message-ttl": QUESTION_MILLISECONDS, "max-length": REPLIES_MAX},
+    ),
+    Policy(
+        "tallyport-cancellations",
+        f"^{re.escape(CANCEL_QUEUE_PREFIX)}",
+        "queues",
+        {"message-ttl": QUESTION_MILLISECONDS, "max-length": CANCELLATIONS_MAX},
     ),
 )
 

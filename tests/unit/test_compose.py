@@ -20,7 +20,7 @@ import yaml
 from pydantic_settings import BaseSettings
 
 from shared.contracts import routes
-from shared.messaging.topology import REPLY_QUEUE_PREFIX, definitions
+from shared.messaging.topology import CANCEL_QUEUE_PREFIX, REPLY_QUEUE_PREFIX, definitions
 from shared.settings import OperationsSettings
 from tests.unit.test_dockerfile import stages
 from tests.unit.test_settings_example import (
@@ -343,6 +343,21 @@ def test_replies_find_their_way_back(broker: dict[str, Any]) -> None:
         assert not re.search(rights[user]["read"], reply_queue)
     assert not re.search(rights["aggregator"]["write"], routes.COMMANDS)
     assert re.search(rights["aggregator"]["write"], routes.WISHES)
+
+
+def test_cancellations_find_their_way(broker: dict[str, Any]) -> None:
+    rights = {one["user"]: one for one in broker["permissions"]}
+    cancel_queue = f"{CANCEL_QUEUE_PREFIX}aggregator.1"
+    assert re.search(rights["gateway"]["write"], routes.CANCELLATIONS)
+    for right in ("configure", "write", "read"):
+        allowed = {user for user in SERVICES if re.search(rights[user][right], cancel_queue)}
+        assert allowed == {"aggregator"}, right
+    # To bind its queue to it, and no more.
+    assert re.search(rights["aggregator"]["read"], routes.CANCELLATIONS)
+    for right in ("configure", "write"):
+        assert not re.search(rights["aggregator"][right], routes.CANCELLATIONS)
+    for user in ("report_worker", "recorder"):
+        assert not re.search(rights[user]["write"], routes.CANCELLATIONS)
 
 
 def test_the_broker_takes_the_largest_message_there_is() -> None:
