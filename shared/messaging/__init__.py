@@ -7,4 +7,5 @@ kept_connection, kept_channel, connection     what is lost is opened again: `Bro
 publisher, dead_letters, replies              sending
 intake, delivery, fates, handling, consumer   receiving, and what becomes of an error
 questions, presence, rpc_client               asking
+hang_ups, askers                              no longer asking, and ending the work for it
 """

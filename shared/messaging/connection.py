@@ -29,6 +29,7 @@ class Broker:
         self.publishing = KeptConnection(settings, f"{name} publish", topology)
         self.consuming = KeptConnection(settings, f"{name} consume", topology)
         self._tasks: dict[KeptConnection | KeptChannel, asyncio.Task[None]] = {}
+        self._optional: set[KeptChannel] = set()
         self.confirmed = KeptChannel(self.publishing, "publish with confirms", confirms=True)
         self.unconfirmed = KeptChannel(self.publishing, "publish without confirms")
 
@@ -69,7 +70,7 @@ class Broker:
             # While a connection is down its channels have nothing to add.
             if isinstance(kept, KeptChannel) and kept.connection.current is not None:
                 problem = kept.problem()
-                if problem:
+                if problem and kept not in self._optional:
                     found.append(problem)
         return list(dict.fromkeys(found))
 
@@ -79,9 +80,17 @@ class Broker:
         self._start(kept)
         return kept
 
+    def keep_optional_channel(self, name: str) -> KeptChannel:
+        """A channel on the publishing connection for what may be lost: never a problem."""
+        kept = KeptChannel(self.publishing, name)
+        self._optional.add(kept)
+        self._start(kept)
+        return kept
+
     async def drop_channel(self, kept: KeptChannel) -> None:
         """Close the channel and stop keeping it."""
         await self._stop(kept)
+        self._optional.discard(kept)
 
     def _start(self, kept: KeptConnection | KeptChannel) -> None:
         self._tasks[kept] = asyncio.create_task(kept.keep(), name=f"amqp {kept.name}")

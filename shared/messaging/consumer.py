@@ -3,6 +3,8 @@
 Comes in: deliveries. Goes out: whatever the handler does, then its reply, then the acknowledgement,
 in this order. Handlers run in tasks of our own: a lost connection does not cancel work in hand; it
 only means that the message is delivered again, and that this acknowledgement is not sent.
+
+A question whose asker has hung up ends where it is, and is acknowledged without an answer.
 """
 
 from __future__ import annotations
@@ -19,13 +21,15 @@ from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
 from shared.contracts.message import Message
-from shared.contracts.routes import Queue
+from shared.contracts.routes import Queue, QueueType
 from shared.errors import UnavailableError
+from shared.messaging.askers import Asker, AskerLeft, Askers
 from shared.messaging.cancellation import stray_cancellation_is
 from shared.messaging.connection import Broker
 from shared.messaging.declaration import declare_queue
 from shared.messaging.delivery import Handler, Receipt, SharedReceipt, Whole
 from shared.messaging.handling import Handling
+from shared.messaging.hang_ups import HangUpQueue
 from shared.messaging.intake import split
 from shared.messaging.kept_channel import KeptChannel
 from shared.messaging.metrics import HANDLING_SECONDS, IN_HAND
@@ -61,6 +65,10 @@ class Consumer:
         self._slots = asyncio.Semaphore(self._concurrency)
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: set[asyncio.Task[Any] | None] = set()
+        self._askers = Askers()
+        self._hang_ups = (
+            HangUpQueue(broker, self._askers.left) if queue.type is QueueType.CLASSIC else None
+        )
         self._seconds = HANDLING_SECONDS.labels(queue.name)
         IN_HAND.labels(queue.name).set_function(lambda: len(self._tasks))
         self._kept: KeptChannel | None = None
@@ -71,11 +79,15 @@ class Consumer:
     async def start(self) -> None:
         """Register; waits for it up to the settings' connect_seconds, then goes on trying in the
         background (`Broker.problems` tells)."""
+        if self._hang_ups is not None:
+            self._hang_ups.start()
         self._kept = self._broker.keep_channel(
             f"consumer of {self.queue.name}", prepare=self._prepare
         )
         self._kept.on_lost.add(self._forget)
         await self._kept.wait_open_for(self._broker.settings.connect_seconds)
+        if self._hang_ups is not None:
+            await self._hang_ups.wait_open()
 
     async def stop(self, drain_seconds: float) -> None:
         """Take no more, finish what is in hand within the deadline, give the rest back."""
@@ -90,6 +102,8 @@ class Consumer:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CANCEL_SECONDS)
+        if self._hang_ups is not None:
+            await self._hang_ups.stop()
         if self._kept is not None:
             await self._broker.drop_channel(self._kept)
 
@@ -149,19 +163,27 @@ class Consumer:
             self._begin(part, SharedReceipt(part, whole))
 
     def _begin(self, message: DeliveredMessage, receipt: Receipt) -> None:
-        task = asyncio.create_task(self._work(message, receipt))
+        asker = self._askers.arrived(message)
+        task = asyncio.create_task(self._work(message, receipt, asker))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self._askers.done(message, asker))
 
-    async def _work(self, message: DeliveredMessage, receipt: Receipt) -> None:
+    async def _work(self, message: DeliveredMessage, receipt: Receipt, asker: Asker) -> None:
         task = asyncio.current_task()
         began = time.monotonic()
         try:
             self._waiting.add(task)
-            async with self._slots:
+            with asker:
+                await self._slots.acquire()
+            try:
                 self._waiting.discard(task)
                 if not self._handling.is_stopping:
-                    await self._handling.handle(message, receipt)
+                    await self._handling.handle(message, receipt, asker)
+            finally:
+                self._slots.release()
+        except AskerLeft:
+            await self._handling.drop(message, receipt)
         except Exception as error:  # a mistake of ours must not become a hot loop
             log.critical("message.stuck", queue=self.queue.name, exc_info=error)
             await asyncio.sleep(STUCK_SECONDS)

@@ -1,7 +1,7 @@
 """What is done with one delivery: read it, run its handler, and give the outcome its fate.
 
 In: a delivery and its receipt. Out: a reply, a dead letter, or a message that stays on the queue.
-Nothing escapes from here but a cancellation.
+Nothing escapes from here but a cancellation, and AskerLeft.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from aiormq.abc import DeliveredMessage
 from shared.contracts.message import Message
 from shared.contracts.routes import Queue, QueueType
 from shared.errors import InternalError, TallyportError, UnavailableError
+from shared.messaging.askers import Asker
 from shared.messaging.backoff import full_jitter
 from shared.messaging.connection import Broker
 from shared.messaging.dead_letters import DeadLetters, bounded
@@ -67,8 +68,9 @@ class Handling:
         """No further attempts: what is waiting for one goes back to the queue."""
         self._stopping.set()
 
-    async def handle(self, message: DeliveredMessage, receipt: Receipt) -> None:
-        """See a message through to its end. An unsettled receipt afterwards means: give it back."""
+    async def handle(self, message: DeliveredMessage, receipt: Receipt, asker: Asker) -> None:
+        """See a message through to its end. An unsettled receipt afterwards means: give it back.
+        Raises AskerLeft when the handler was interrupted because nobody waits for it any more."""
         properties = message.header.properties
         try:
             command = read(message, self._queue, self._accepted)
@@ -100,18 +102,30 @@ class Handling:
         )
         structlog.contextvars.bind_contextvars(kind=command.kind, message_id=delivery.message_id)
         try:
-            await self._attempt(message, command, delivery, receipt)
+            await self._attempt(message, command, delivery, receipt, asker)
         finally:
             if early:
                 self.acknowledged_early -= 1
 
+    async def drop(self, message: DeliveredMessage, receipt: Receipt) -> None:
+        """The end of what nobody waits for: no answer, and it does not come again."""
+        kind = message.header.properties.message_type
+        await self._finish(receipt, kind if kind in self._accepted else UNKNOWN_KIND, "cancelled")
+
     async def _attempt(
-        self, message: DeliveredMessage, command: Message, delivery: Delivery, receipt: Receipt
+        self,
+        message: DeliveredMessage,
+        command: Message,
+        delivery: Delivery,
+        receipt: Receipt,
+        asker: Asker,
     ) -> None:
         """Run the handler until its outcome is final, the message is lost, or we stop."""
         began = time.monotonic()
         for attempt in itertools.count():
-            result = await self._run(command, delivery)
+            # Only the handler is interrupted: an answer or a dead letter on its way goes out.
+            with asker:
+                result = await self._run(command, delivery)
             outcome = "failed"
             if not isinstance(result, TallyportError):
                 await self._answer(delivery.reply_to, delivery.correlation_id, result)

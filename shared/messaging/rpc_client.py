@@ -9,6 +9,7 @@ answer to an earlier life cannot be taken for one of this. Two ways, by the type
 queue: questions (classic) are transient, without confirm, and expire with their deadline; records
 (quorum) are persistent and confirmed, and do not expire: they may be done after their asker gave
 up.
+A question whose asker leaves or gives up is cancelled at whoever works on it (`hang_ups`).
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from shared.messaging.batch import CONTENT_TYPE_BATCH, unpack
 from shared.messaging.codec import decode, encode
 from shared.messaging.connection import Broker
 from shared.messaging.delivery import Answer
+from shared.messaging.hang_ups import HangUps
 from shared.messaging.kept_channel import KeptChannel
 from shared.messaging.metrics import RPC_SECONDS
 from shared.messaging.presence import Presence
@@ -55,6 +57,12 @@ class _Waiting:
     queue: Queue
     answer: asyncio.Future[Answer]
 
+    @property
+    def is_in_vain(self) -> bool:
+        """It ended, and the other side had not answered."""
+        answer = self.answer
+        return not answer.done() or answer.cancelled() or answer.exception() is not None
+
     def fail(self, error: TallyportError) -> None:
         if not self.answer.done():
             self.answer.set_exception(error)
@@ -67,6 +75,7 @@ class RpcClient:
         self._broker = broker
         self._publisher = Publisher(broker)
         self._questions = Questions(broker)
+        self._hang_ups = HangUps(broker)
         self._presence = Presence(broker, is_awaited=self._is_awaited, fail=self._fail)
         self._kept: KeptChannel | None = None
         self._reply_to: str | None = None
@@ -75,6 +84,7 @@ class RpcClient:
     async def start(self) -> None:
         """Get a queue for answers; waits for it up to connect_seconds, then goes on trying."""
         self._broker.unconfirmed.on_lost.add(self._questions_lost)
+        self._hang_ups.start()
         self._kept = self._broker.keep_channel("answers", prepare=self._prepare)
         self._kept.on_lost.add(self._lost)
         await self._kept.wait_open_for(self._broker.settings.connect_seconds)
@@ -82,6 +92,7 @@ class RpcClient:
     async def stop(self) -> None:
         """Calls that are still waiting end with UnavailableError."""
         await self._presence.stop()
+        await self._hang_ups.stop()
         self._broker.unconfirmed.on_lost.discard(self._questions_lost)
         if self._kept is not None:
             await self._broker.drop_channel(self._kept)
@@ -111,7 +122,7 @@ class RpcClient:
         if self._kept is None or self._reply_to is None:
             problems = self._broker.problems()
             raise UnavailableError(problems[0] if problems else "the RPC client is not started")
-        number = str(next(self._broker.numbers))
+        reply_to, number = self._reply_to, str(next(self._broker.numbers))
         waiting = _Waiting(queue, asyncio.get_running_loop().create_future())
         self._waiting[number] = waiting
         try:
@@ -127,12 +138,10 @@ class RpcClient:
                             waiting.answer,
                         ),
                         queue,
-                        reply_to=self._reply_to,
+                        reply_to=reply_to,
                     )
                 else:
-                    await self._publisher.publish(
-                        message, reply_to=self._reply_to, correlation_id=number
-                    )
+                    await self._publisher.publish(message, reply_to=reply_to, correlation_id=number)
                 answer = await waiting.answer
         except PublishError:
             raise UnavailableError(f"the queue {queue.name} does not exist") from None
@@ -140,6 +149,8 @@ class RpcClient:
             raise DeadlineExceededError(f"no answer within {deadline_seconds:g} s") from None
         finally:
             del self._waiting[number]
+            if queue.type is QueueType.CLASSIC and waiting.is_in_vain:
+                self._hang_ups.send(reply_to, number)
         if answer.kind == Failure.KIND:
             raise _error_in(answer)
         return answer
