@@ -66,7 +66,7 @@ bench-counting: .run/bench/venv/.complete ## what answers cost beside other engi
 	@$(BENCH_PYTHON) -m bench.counting $(ARGS)
 
 bench-counting-small: .run/bench/venv/.complete ## the same on few items, to see that it runs
-	@$(BENCH_PYTHON) -m bench.counting --items 200000 --rounds 2 --each 2 --seconds 0.5 --rows 20000 --questions 200 --page .run/bench/small.md $(ARGS)
+	@$(BENCH_PYTHON) -m bench.counting --items 200000 --rounds 2 --slow-every 1 --seconds 0.5 --rows 20000 --questions 200 --page .run/bench/small.md $(ARGS)
 
 .run/bench/venv/.complete: requirements-bench.lock | setup
 	@.venv/bin/python -m venv --clear .run/bench/venv

@@ -40,7 +40,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.counting", description=__doc__)
     parser.add_argument("--items", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=30, help="turns of every engine")
-    parser.add_argument("--each", type=int, default=1, help="asked so often a turn, unless slow")
+    parser.add_argument("--slow-every", type=int, default=3, help="turns of a slow engine's one")
     parser.add_argument("--seconds", type=float, default=2.0, help="of a round of many callers")
     parser.add_argument("--items-a-second", type=int, default=500, help="recorded meanwhile")
     parser.add_argument("--rows", type=int, default=200_000, help="written to measure writing")
@@ -81,8 +81,7 @@ async def measure(options: argparse.Namespace) -> None:
         figures.cells = await _compare(system, options, engines, tenth)
 
         _told("questions, quiet")
-        # Slow ones take most of the time: here they have a third of the turns, the others as many.
-        turns = {"rounds": max(options.rounds // 3, 1), "each": 3 * options.each, "told": _told}
+        turns = {"rounds": options.rounds, "slow_every": options.slow_every, "told": _told}
         figures.quiet = await take_turns([*engines[:1], tenth, *engines[1:]], MAIN, **turns)
         others = [engine for engine in engines if engine.name in (goals.OURS, goals.RAW)]
         further = [q for q in QUESTIONS if q not in MAIN]
@@ -93,7 +92,6 @@ async def measure(options: argparse.Namespace) -> None:
         await _hop(system, options, figures, urls)
 
         _told("questions, while items are recorded")
-        turns = {"rounds": options.rounds, "each": options.each, "told": _told}
         with load.recording(system, folder, options.items_a_second):
             figures.recording = await take_turns(engines, MAIN, **turns)
             for question in MAIN:
@@ -122,6 +120,7 @@ async def measure(options: argparse.Namespace) -> None:
         items=options.items,
         largest=options.items * 46 // 100,
         rounds=options.rounds,
+        slow_rounds=options.rounds // options.slow_every,
         items_a_second=options.items_a_second,
         load_before=load_before,
         versions=system_versions(),
@@ -166,8 +165,7 @@ async def _rollups_asked_for(system: System, ours: Engine) -> list[str]:
                 asked += 1
                 try:
                     await engine.ready()
-                    replies = await engine.ask(question)
-                    plan = replies[0].header("tallyport-plan")
+                    plan = (await engine.ask(question)).header("tallyport-plan")
                 except HttpError:  # of so many items, raw and cold, not within the deadline
                     late += 1
                     await engine.close()

@@ -6,7 +6,6 @@ an `Answer` of it (this is not).
 
 from __future__ import annotations
 
-import asyncio
 import json
 from decimal import Decimal
 from typing import Any, Protocol
@@ -20,7 +19,7 @@ from bench.counting.system import Dataset
 
 
 class Engine(Protocol):
-    """`slow` engines are asked once a turn. `ready` comes before each question, untimed."""
+    """`slow` engines are asked less often. `ready` comes before each question, untimed."""
 
     name: str
     slow: bool
@@ -33,48 +32,42 @@ class Engine(Protocol):
 
 
 class OverHttp:
-    """Any server that has the product's calls. A question of two measures is two calls at once."""
+    """Any server that has the product's calls."""
 
     slow = False
 
     def __init__(self, name: str, url: str, dataset: Dataset) -> None:
         self.name = name
         self._dataset = dataset
-        self._lines = [Line(url, dataset.token), Line(url, dataset.token)]
+        self._line = Line(url, dataset.token)
 
     async def ready(self) -> None:
-        for line in self._lines:
-            await line.ready()
+        await self._line.ready()
 
-    async def ask(self, question: Question) -> list[Reply]:
-        calls = question.bodies(self._dataset.largest, LABELS)
-        if len(calls) == 1:
-            return [await self._lines[0].post(*calls[0])]
-        pairs = zip(self._lines, calls, strict=True)
-        return await asyncio.gather(*(line.post(*call) for line, call in pairs))
+    async def ask(self, question: Question) -> Reply:
+        return await self._line.post(*question.call(self._dataset.largest, LABELS))
 
-    def read(self, question: Question, given: list[Reply]) -> Answer:
-        return {
-            measure: read_body(question, reply.body)
-            for measure, reply in zip(question.measures, given, strict=True)
-        }
+    def read(self, question: Question, given: Reply) -> Answer:
+        return read_body(question, given.body)
 
     async def close(self) -> None:
-        for line in self._lines:
-            line.close()
+        self._line.close()
 
 
-def read_body(question: Question, body: bytes) -> dict[tuple[int, tuple[str, ...]], Decimal]:
+def read_body(question: Question, body: bytes) -> Answer:
     """The cells of a JSON answer; its periods are numbered as they come in each group."""
-    cells: dict[tuple[int, tuple[str, ...]], Decimal] = {}
+    answer: Answer = {measure: {} for measure in question.measures}
+    said = json.loads(body, parse_float=Decimal, parse_int=Decimal)
     group: Any = None
     number = 0
-    for row in json.loads(body, parse_float=Decimal, parse_int=Decimal)["count"]:
+    for row in said["rows"] if "rows" in said else said["count"]:
         number = number + 1 if row["group"] == group else 1
         group = row["group"]
         values = (group,) if isinstance(group, str) else tuple(group)
-        cells[number, values if question.columns else ()] = row["value"]
-    return cells
+        for measure, cells in answer.items():
+            value = row["value"] if "value" in row else row["values"][measure.removeprefix("item_")]
+            cells[number, values if question.columns else ()] = value
+    return answer
 
 
 class BareSql:

@@ -42,11 +42,11 @@ class Load:
 
 
 def questions(question: Question, dataset: Dataset, *, starts: int = STARTS) -> Calls:
-    """The question's first measure, from ever another day on, so many of them."""
+    """The question from ever another day on, so many of them."""
     bodies = []
     for day in range(starts):
         shifted = replace(question, start=question.start + timedelta(days=day))
-        path, arguments = shifted.bodies(dataset.largest, LABELS)[0]
+        path, arguments = shifted.call(dataset.largest, LABELS)
         bodies.append((path, json.dumps(arguments).encode()))
     return lambda n: ("POST", *bodies[n % starts])
 

@@ -35,6 +35,7 @@ class Setting:
     items: int
     largest: int
     rounds: int
+    slow_rounds: int
     items_a_second: int
     load_before: float
     versions: dict[str, str]
@@ -171,7 +172,8 @@ def _setting(setting: Setting) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in setting.versions.items())
     asked = f"{setting.largest:,} of them in the one that is asked about, over two years"
     cores = f"{psutil.cpu_count()} cores, {memory:.0f} GB, {platform.system()}"
-    runs = f"medians of {setting.rounds} runs, warm, engines in turns (quiet: bare SQL a third)"
+    slow = f"{setting.slow_rounds} for bare SQL and Cube"
+    runs = f"medians of {setting.rounds} runs ({slow}), warm, engines in turns"
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {setting.commit}: `{setting.command}`",
         f"{setting.items:,} items in 20 registers, {asked}",

@@ -59,8 +59,8 @@ class Question:
             begins.append(begin)
         return [datetime(d.year, d.month, d.day, tzinfo=zone).astimezone(UTC) for d in begins]
 
-    def bodies(self, register_id: int, labels: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
-        """(path, arguments) of the calls that together answer it."""
+    def call(self, register_id: int, labels: Sequence[str]) -> tuple[str, dict[str, Any]]:
+        """(path, arguments) of the call that answers it."""
         arguments: dict[str, Any] = {
             "register_id": register_id,
             "start_at": _text(self.start),
@@ -70,7 +70,10 @@ class Question:
             arguments |= {"timezone": self.zone, "group_by_period": self.period}
         if self.columns:
             arguments["group_by"] = [labels[column] for column in self.columns]
-        return [(f"/reports/{measure}", arguments) for measure in self.measures]
+        if len(self.measures) == 1:
+            return f"/reports/{self.measures[0]}", arguments
+        arguments["measures"] = [measure.removeprefix("item_") for measure in self.measures]
+        return "/reports/query", arguments
 
 
 _SUM: tuple[Measure, ...] = ("item_sum",)

@@ -41,10 +41,9 @@ class Times:
 
     def note(self, began: float, ended: float, given: object) -> None:
         self.taken.append((ended - began) * 1_000)
-        replies = [r for r in given if isinstance(r, Reply)] if isinstance(given, list) else []
-        if replies and (timing := replies[0].header("server-timing")):
+        if isinstance(given, Reply) and (timing := given.header("server-timing")):
             self.database.append(float(timing.partition("dur=")[2]))
-            self.plan = replies[0].header("tallyport-plan")
+            self.plan = given.header("tallyport-plan")
 
 
 Table = dict[tuple[str, str], Times]
@@ -60,10 +59,10 @@ async def take_turns(
     questions: Sequence[Question],
     *,
     rounds: int,
-    each: int,
+    slow_every: int,
     told: Told,
 ) -> Table:
-    """Engines that are not slow are asked `each` times a round. The first round only warms."""
+    """Each engine once a round, slow ones in every `slow_every`-th. The first round only warms."""
     table: Table = {(q.name, e.name): Times() for q in questions for e in engines}
     gc.collect()
     gc.disable()
@@ -72,8 +71,8 @@ async def take_turns(
             told(f"round {number} of {rounds}")
             for question in questions:
                 for engine in engines:
-                    times = table[question.name, engine.name] if number else Times()
-                    for _ in range(1 if engine.slow or not number else each):
+                    if not engine.slow or number % slow_every == 0:
+                        times = table[question.name, engine.name] if number else Times()
                         await _once(engine, question, times)
             gc.collect()
     finally:

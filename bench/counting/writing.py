@@ -274,7 +274,7 @@ async def freshness(system: System, *, questions: int, callers: int) -> Freshnes
                 # The last is 43,860 rows long: now and then is enough.
                 question = MAIN[asked % 3 if asked % LONG_EVERY else -1]
                 asked += 1
-                _, arguments = question.bodies(register_id, LABELS)[0]
+                _, arguments = question.call(register_id, LABELS)
                 reply = await line.post("/reports/item_count", arguments)
                 plans.add(reply.header("tallyport-plan"))
                 found = sum(row["value"] for row in json.loads(reply.body)["count"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -34,13 +35,33 @@ def test_a_group_that_is_missing_ends_the_run() -> None:
 
 def test_answers_over_http_are_read_exactly_and_by_group() -> None:
     body = (
+        b'{"title":"Sum, Count","measures":["sum","count"],"rows":['
+        b'{"period":"Jan 2023","group":"x","values":{"sum":0.30,"count":2}},'
+        b'{"period":"Feb 2023","group":"x","values":{"sum":0,"count":0}},'
+        b'{"period":"Jan 2023","group":"y","values":{"sum":1,"count":1}}]}'
+    )
+    assert read_body(C, body) == {
+        "item_sum": {
+            (1, ("x",)): Decimal("0.30"),
+            (2, ("x",)): Decimal(0),
+            (1, ("y",)): Decimal(1),
+        },
+        "item_count": {(1, ("x",)): 2, (2, ("x",)): 0, (1, ("y",)): 1},
+    }
+
+
+def test_answers_of_one_measure_have_their_values_in_the_rows() -> None:
+    body = (
         b'{"title":"Sum","count":[{"period":"Jan 2023","group":"x","value":0.30},'
         b'{"period":"Feb 2023","group":"x","value":0},{"period":"Jan 2023","group":"y","value":1}]}'
     )
-    assert read_body(C, body) == {
-        (1, ("x",)): Decimal("0.30"),
-        (2, ("x",)): Decimal(0),
-        (1, ("y",)): Decimal(1),
+    question = replace(C, measures=("item_sum",))
+    assert read_body(question, body) == {
+        "item_sum": {
+            (1, ("x",)): Decimal("0.30"),
+            (2, ("x",)): Decimal(0),
+            (1, ("y",)): Decimal(1),
+        }
     }
 
 
