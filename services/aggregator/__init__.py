@@ -1,8 +1,8 @@
 """The aggregator: how many, how much, and how much on average.
 
-Comes in: `aggregate.query.v1`, a question about the items of one register, and the richer
-`aggregate.analysis.v1`. Goes out: the HTTP response's body, rendered once (JSON or CSV), with its
-ETag, or a failure with the documented text.
+Comes in: `aggregate.query.v1`, a question about the items of one register, the richer
+`aggregate.analysis.v1`, or one about its labels, `aggregate.dimensions.v1`. Goes out: the HTTP
+response's body, rendered once (JSON or CSV), with its ETag, or a failure with the documented text.
 
     handlers        the edge: message in, answer out, one line a question in the log
     aggregate       the use case: checks, one snapshot, one statement
@@ -18,5 +18,6 @@ ETag, or a failure with the documented text.
     analyse         the other use case; analysis_arguments, analysis_cells, analysis_statement and
                     analysis_rendering are its parts, conditions its filter, previous_range what it
                     compares with
+    catalogue       what a register can be grouped by; catalogue_statements is its SQL
     entity_tag      the answer's ETag, and whether the caller has it already
 """

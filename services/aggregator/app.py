@@ -10,6 +10,7 @@ import asyncio
 from services.aggregator.admission import Admission
 from services.aggregator.aggregate import Aggregator
 from services.aggregator.analyse import Analyst
+from services.aggregator.catalogue import Catalogue
 from services.aggregator.handlers import Handlers
 from services.aggregator.settings import AggregatorServiceSettings
 from services.aggregator.wishes import Wishes
@@ -39,7 +40,10 @@ async def serve(settings: AggregatorServiceSettings, stop: asyncio.Event) -> Non
         wishes = Wishes(Publisher(broker))
         admission = Admission.of(own)
         handlers = Handlers(
-            Aggregator(database, own, admission), Analyst(database, own, admission), wishes.note
+            Aggregator(database, own, admission),
+            Analyst(database, own, admission),
+            Catalogue(database, own, admission),
+            wishes.note,
         )
         consumer = Consumer(
             broker,

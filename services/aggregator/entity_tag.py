@@ -46,6 +46,11 @@ def analysis_tag(analysis: Analysis, version: int, representation: str) -> str:
     )
 
 
+def content_tag(body: bytes) -> str:
+    """Of an answer that may change without the register: a rollup that is new makes it exact."""
+    return _tag((FORMAT, body.decode()))
+
+
 def _tag(parts: tuple[object, ...]) -> str:
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     return f'"{digest[:32]}"'

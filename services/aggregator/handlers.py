@@ -1,4 +1,5 @@
-"""The edge: `aggregate.query.v1` and `aggregate.analysis.v1` in, an `Answer` out.
+"""The edge: a question in (`aggregate.query.v1`, `aggregate.analysis.v1`,
+`aggregate.dimensions.v1`), an `Answer` out.
 
 Headers that every answer bears, for the gateway to pass on to its caller:
 
@@ -16,25 +17,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 
 from services.aggregator.aggregate import Aggregator, Outcome
 from services.aggregator.analyse import Analyst
+from services.aggregator.catalogue import Catalogue
 from services.aggregator.metrics import KNOWN, REFUSED, SECONDS
 from services.aggregator.planner import Wish
 from services.aggregator.sharing import Sharing
 from shared.contracts.aggregations import AggregateQuery
 from shared.contracts.analyses import AggregateAnalysis
+from shared.contracts.dimensions import AggregateDimensions
 from shared.errors import DeadlineExceededError, TallyportError
 from shared.messaging.delivery import Answer, Delivery
 
 STATUS_HEADER = "Tallyport-Status"
 NOT_MODIFIED = "304"
 ANALYSIS = "analysis"
-# What makes two questions the same.
-_ASKED = {"kind", "store_id", "measure", "arguments", "representation", "if_none_match"}
+DIMENSIONS = "dimensions"
+_Question: TypeAlias = AggregateQuery | AggregateAnalysis | AggregateDimensions
+# Questions are the same that differ in nothing else.
+_NOT_ASKED = {"message_id", "sent_at", "traceparent", "deadline"}
 
 _log = structlog.get_logger(__name__)
 
@@ -46,10 +51,12 @@ class Handlers:
         self,
         aggregator: Aggregator,
         analyst: Analyst,
+        catalogue: Catalogue,
         note_wish: Callable[[int, int, Wish], None],
     ) -> None:
         self._aggregator = aggregator
         self._analyst = analyst
+        self._catalogue = catalogue
         self._note_wish = note_wish
         self._sharing: Sharing[str, Outcome] = Sharing()
 
@@ -73,9 +80,21 @@ class Handlers:
             find=lambda: self._analyst.answer(query),
         )
 
+    async def answer_dimensions(
+        self, query: AggregateDimensions, delivery: Delivery
+    ) -> Answer | None:
+        """What a register can be grouped by."""
+        return await self._answer(
+            query,
+            delivery,
+            measure=DIMENSIONS,
+            register_id=query.register_id,
+            find=lambda: self._catalogue.answer(query),
+        )
+
     async def _answer(
         self,
-        query: AggregateQuery | AggregateAnalysis,
+        query: _Question,
         delivery: Delivery,
         *,
         measure: str,
@@ -108,11 +127,9 @@ class Handlers:
         )
         return answer_of(outcome)
 
-    async def _find(
-        self, query: AggregateQuery | AggregateAnalysis, find: Callable[[], Awaitable[Outcome]]
-    ) -> Outcome:
+    async def _find(self, query: _Question, find: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """Found together with those who ask the same now. Theirs may be a shorter deadline."""
-        key = query.model_dump_json(include=_ASKED)
+        key = query.model_dump_json(exclude=_NOT_ASKED)
         while True:
             try:
                 return await self._sharing.share(key, find)

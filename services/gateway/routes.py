@@ -6,6 +6,7 @@ from aiohttp import web
 
 from services.gateway.handlers import (
     aggregates,
+    dimensions,
     entry,
     records,
     registers,
@@ -41,6 +42,8 @@ def add_routes(app: web.Application) -> None:
     router.add_get("/registers", registers.collection)
     router.add_get(f"/registers/{_ID}", registers.find)
     router.add_patch(f"/registers/{_ID}", registers.update)
+    router.add_get(f"/registers/{_ID}/dimensions", dimensions.labels)
+    router.add_get(f"/registers/{_ID}/dimensions/{{label}}", dimensions.values)
     router.add_post(f"/registers/{_ID}/items", records.items)
     router.add_post(f"/registers/{_ID}/items/void", records.void)
     router.add_post("/customers", records.customers)

@@ -10,7 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.contracts import aggregations, analyses, failures, recording, reports, rollups
+from shared.contracts import (
+    aggregations,
+    analyses,
+    dimensions,
+    failures,
+    recording,
+    reports,
+    rollups,
+)
 from shared.contracts.message import Message
 
 COMMANDS = "tallyport.commands"
@@ -106,6 +114,7 @@ ROUTES: dict[str, Route] = {
         Route(reports.ReportRequest, REPORT_REQUESTS, (failures.Failure,)),
         Route(aggregations.AggregateQuery, QUESTIONS, (failures.Failure,)),
         Route(analyses.AggregateAnalysis, QUESTIONS, (failures.Failure,)),
+        Route(dimensions.AggregateDimensions, QUESTIONS, (failures.Failure,)),
         Route(recording.RegisterCreate, RECORDS, _SAVED),
         Route(recording.RegisterUpdate, RECORDS, _SAVED),
         Route(recording.RecordItems, RECORDS, _RECORDED),

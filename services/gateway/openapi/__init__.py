@@ -9,7 +9,7 @@ what is asked and what is answered. Goes out: the document. A new call is an ent
     refusals          the two families of error bodies, and every status that they come with
     hal               links, which several families show
     report_resource   what a report looks like
-    probes entry reports aggregates analyses registers records     the calls
+    probes entry reports aggregates analyses registers dimensions records     the calls
     document          puts it all together
     page              serves it
 """

@@ -15,6 +15,7 @@ from pydantic_core import core_schema
 from services.gateway.openapi import (
     aggregates,
     analyses,
+    dimensions,
     entry,
     probes,
     records,
@@ -37,7 +38,7 @@ family it would have belonged to.
 """
 _TEXT: dict[str, Any] = {"type": "string"}
 
-FAMILIES = (entry, reports, aggregates, analyses, registers, records, probes)
+FAMILIES = (entry, reports, aggregates, analyses, registers, dimensions, records, probes)
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation
     for family in FAMILIES

@@ -17,6 +17,7 @@ import pytest
 from services.aggregator import aggregate
 from services.aggregator.aggregate import Aggregator
 from services.aggregator.analyse import Analyst
+from services.aggregator.catalogue import Catalogue
 from services.aggregator.handlers import Handlers, answer_of
 from services.aggregator.planner import Choice
 from services.aggregator.plans import Plan
@@ -365,7 +366,8 @@ async def test_a_question_that_nobody_waits_for_is_not_computed(
 ) -> None:
     register = await make_register()
     analyst = Analyst(database, AggregatorSettings())
-    handlers = Handlers(register.aggregator, analyst, lambda *_: None)
+    catalogue = Catalogue(database, AggregatorSettings())
+    handlers = Handlers(register.aggregator, analyst, catalogue, lambda *_: None)
 
     async def acknowledge() -> None:
         """Nothing to take off a queue here."""
