@@ -16,6 +16,7 @@ from services.aggregator.settings import AggregatorServiceSettings
 from services.aggregator.wishes import Wishes
 from shared.contracts.aggregations import AggregateQuery
 from shared.contracts.analyses import AggregateAnalysis
+from shared.contracts.dimensions import AggregateDimensions
 from shared.contracts.routes import QUESTIONS
 from shared.database.pool import Database
 from shared.messaging.connection import Broker
@@ -48,7 +49,11 @@ async def serve(settings: AggregatorServiceSettings, stop: asyncio.Event) -> Non
         consumer = Consumer(
             broker,
             QUESTIONS,
-            {AggregateQuery: handlers.answer_query, AggregateAnalysis: handlers.answer_analysis},
+            {
+                AggregateQuery: handlers.answer_query,
+                AggregateAnalysis: handlers.answer_analysis,
+                AggregateDimensions: handlers.answer_dimensions,
+            },
         )
 
         async def broker_problem() -> str | None:
