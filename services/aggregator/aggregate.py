@@ -21,6 +21,7 @@ from services.aggregator.arguments import (
     check_scope,
     invalid_register,
 )
+from services.aggregator.body import put_together
 from services.aggregator.deadlines import seconds_left, turn_until
 from services.aggregator.entity_tag import entity_tag, is_known
 from services.aggregator.periods import Periods, divide
@@ -107,7 +108,7 @@ class Aggregator:
                     rows_max=self._settings.rows_max,
                     body_bytes_max=self._settings.body_bytes_max,
                 )
-                body = await self._run(connection, query, statement)
+                body = await self._run(connection, query, statement, rendering)
         return Outcome(
             body,
             rendering.content_type,
@@ -129,21 +130,23 @@ class Aggregator:
         )
 
     async def _run(
-        self, connection: Connection, query: AggregateQuery, statement: Statement
+        self,
+        connection: Connection,
+        query: AggregateQuery,
+        statement: Statement,
+        rendering: Rendering,
     ) -> bytes:
-        row = await connection.fetchrow(
+        groups = await connection.fetch(
             statement.sql, *statement.values, timeout=seconds_left(query.deadline)
         )
-        if row is None:  # pragma: no cover - the statement has exactly one row
-            raise RuntimeError("the statement gave no row")
         limits = self._settings
-        if row["groups"] > statement.groups_max:
+        if len(groups) > statement.groups_max:
             raise InvalidArgumentError(
                 f"more than {limits.rows_max} rows: group by fewer columns, choose a longer period "
                 "or a shorter range"
             )
-        body: bytes | None = row["body"]
-        if body is None or len(body) > limits.body_bytes_max:
+        body = put_together(rendering, groups, bytes_max=limits.body_bytes_max)
+        if body is None:
             raise InvalidArgumentError(
                 f"more than {limits.body_bytes_max} bytes: group by fewer columns, choose a longer "
                 "period or a shorter range"

@@ -1,11 +1,11 @@
 """The one statement that answers a question. Pure: no database, no clock.
 
-Comes in: the plan, what it totals, the rendering and the limits. Goes out: SQL and the values bound
+Comes in: the plan, what it totals, the rendering and the limit. Goes out: SQL and the values bound
 in it. Identifiers come from the whitelist of physical columns; everything else is bound.
 
-The statement's single row says how many groups there are, how many bytes the periods' and groups'
-pieces of the body come to, and holds the body, or NULL when either is over its limit: then nothing
-is put together.
+The statement has a row for each group, in order: the group's piece of the body, the numbers of the
+periods it has items in, and their values as JSON writes them; or NULLs, when the pieces alone are
+over the body's limit. `body` puts them together.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from shared.contracts.recording import META_COLUMNS
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`groups_max` is how many groups fit into the rows that an answer may have."""
+    """`groups_max` is how many groups fit into the rows that an answer may have; the statement
+    gives at most one more, which tells that there are too many."""
 
     sql: str
     values: tuple[object, ...]
@@ -44,50 +45,35 @@ def build_statement(
     rows = plan.totals(totals, bindings)
     periods = len(rendering.periods)
     groups_max = rows_max // periods
-    # The limit ends a question with far too many groups before they are sorted and written:
-    # with a row more than may be in the answer there are more groups than may be in it.
-    sql = f"""
-    WITH totals AS MATERIALIZED ({rows}
-         LIMIT {bindings.bind(rows_max + 1, "bigint")}
-    ), cells AS MATERIALIZED (
-        SELECT {", ".join(["period", *aliases])},
-               ({_value(totals.scope.measure, invert_sign=invert_sign)})::text AS value
-          FROM totals
-    ), groups AS MATERIALIZED (
-        {_groups(aliases, rendering, bindings)}
-    ), size AS MATERIALIZED (
-        SELECT count(*) AS groups, coalesce(sum(octet_length(piece)), 0) AS bytes FROM groups
-    ), periods AS MATERIALIZED (
-        SELECT piece, place FROM unnest({bindings.bind(rendering.periods, "text[]")})
-                                 WITH ORDINALITY AS listed (piece, place)
-    )
-    SELECT size.groups,
-           CASE WHEN size.groups <= {bindings.bind(groups_max, "bigint")}
-                 AND size.bytes * {bindings.bind(periods, "bigint")}
-                     <= {bindings.bind(body_bytes_max, "bigint")}
-           THEN convert_to({bindings.bind(rendering.opening, "text")} || coalesce((
-                SELECT string_agg(periods.piece || groups.piece || coalesce(cells.value, '0')
-                                  || {bindings.bind(rendering.row_end, "text")},
-                                  {bindings.bind(rendering.separator, "text")}
-                                  ORDER BY groups.place, periods.place)
-                  FROM groups
-                 CROSS JOIN periods
-                  LEFT JOIN cells ON cells.period = periods.place
-                                 {"".join(f"AND cells.{c} = groups.{c} " for c in aliases)}
-           ), '') || {bindings.bind(rendering.closing, "text")}, 'UTF8') END AS body
-      FROM size"""  # noqa: S608 - columns are whitelisted, values bound
-    return Statement(sql, tuple(bindings.values), groups_max)
-
-
-def _groups(aliases: list[str], rendering: Rendering, bindings: Bindings) -> str:
-    if not aliases:
-        # There is one group, with items or without.
-        return f"SELECT 1 AS place, {bindings.bind(rendering.group, 'text')} AS piece"
     columns = ", ".join(aliases)
-    return f"""
-        SELECT {columns}, row_number() OVER (ORDER BY {columns}) AS place,
-               {rendering.group_sql} AS piece
-          FROM (SELECT DISTINCT {columns} FROM cells) AS found"""  # noqa: S608 - columns are whitelisted
+    if aliases:
+        piece, place = rendering.group_sql, f"row_number() OVER (ORDER BY {columns})"
+    else:
+        piece, place = bindings.bind(rendering.group, "text"), "1"
+    # The first limit ends a question with far too many groups before they are sorted and written:
+    # with a row more than may be in the answer there are more groups than may be in it. The size
+    # ends one with far too long ones before they travel.
+    sql = f"""
+    WITH groups AS MATERIALIZED (
+        SELECT {place} AS place, {piece} AS piece,
+               array_agg(period) AS periods, array_agg(value) AS values
+          FROM (SELECT {", ".join(["period", *aliases])},
+                       coalesce(({_value(totals.scope.measure, invert_sign=invert_sign)})::text,
+                                '0') AS value
+                  FROM ({rows}
+                        LIMIT {bindings.bind(rows_max + 1, "bigint")}) AS totals) AS cells
+         {f"GROUP BY {columns}" if aliases else ""}
+         LIMIT {bindings.bind(groups_max + 1, "bigint")}
+    ), size AS MATERIALIZED (
+        SELECT coalesce(sum(octet_length(piece)), 0) * {bindings.bind(periods, "bigint")}
+               <= {bindings.bind(body_bytes_max, "bigint")} AS fits
+          FROM groups
+    )
+    SELECT CASE WHEN fits THEN piece END AS piece, CASE WHEN fits THEN periods END AS periods,
+           CASE WHEN fits THEN values END AS values
+      FROM groups, size
+     ORDER BY place"""  # noqa: S608 - columns are whitelisted, values bound
+    return Statement(sql, tuple(bindings.values), groups_max)
 
 
 def _value(measure: Measure, *, invert_sign: bool) -> str:

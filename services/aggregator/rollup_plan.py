@@ -18,6 +18,7 @@ from services.aggregator.arguments import Measure
 from services.aggregator.cover import Cover, Stretch
 from services.aggregator.plans import Bindings, Plan, Totals, column_aliases, period_of
 from shared.rollups.definitions import Rollup
+from shared.rollups.grid import Grain
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,21 +121,55 @@ def rollup_plan(
     def totals_sql(totals: Totals, bindings: Bindings) -> str:
         writer = _Writer(totals, bindings)
         parts: list[str] = []
-        if covered.aligned:
-            parts.append(writer.aligned(rollups[0], covered.aligned))
         for rollup, listed in zip(rollups, covered.buckets, strict=True):
             if listed:
                 parts.append(writer.buckets(rollup, listed))
         if covered.raw:
             parts.append(writer.items(covered.raw, synced_version))
-        if register_version > synced_version or not parts:
+        if register_version > synced_version:
             parts.append(writer.tail(synced_version))
-        aliases = "".join(f"{alias}, " for alias in writer.aliases)
-        keys = ", ".join(str(number) for number in range(1, len(writer.aliases) + 2))
-        return f"""
-        SELECT period, {aliases}sum(items)::bigint AS items, sum(amount) AS amount
-          FROM ({" UNION ALL ".join(parts)}) AS parts
-         GROUP BY {keys}
-        HAVING sum(items) > 0"""  # noqa: S608 - identifiers of ours, values bound
+        if not covered.aligned:
+            return _added_up(writer, parts)
+        aligned = writer.aligned(rollups[0], covered.aligned)
+        if not _is_a_cell_each(rollups[0], covered.aligned, totals):
+            return _added_up(writer, [aligned, *parts])
+        return _beside(writer, aligned, _added_up(writer, parts)) if parts else aligned
 
     return Plan(name, totals_sql)
+
+
+def _is_a_cell_each(rollup: Rollup, run: Sequence[Stretch], totals: Totals) -> bool:
+    """Whether each row of the rollup is a cell of the answer: its columns are those asked for, and
+    each period is one bucket."""
+    if set(rollup.columns) != set(totals.columns) or rollup.grid.grain is not Grain.DAY:
+        return False
+    if totals.periods is None or totals.periods.numbers is not None:
+        return False
+    # The days that begin the run's periods, and the one behind.
+    return len(rollup.grid.starts(run[0].low, run[-1].low)) == len(run) + 1
+
+
+def _added_up(writer: _Writer, parts: Sequence[str]) -> str:
+    """The parts' rows with the same period and group, as one."""
+    aliases = "".join(f"{alias}, " for alias in writer.aliases)
+    keys = ", ".join(str(number) for number in range(1, len(writer.aliases) + 2))
+    # Counts as integers of four bytes: their sum is one of eight, which is much cheaper to add up
+    # than the decimal that eight would make. A bucket of two billion items would be an error.
+    return f"""
+        SELECT period, {aliases}sum(items::int) AS items, sum(amount) AS amount
+          FROM ({" UNION ALL ".join(parts)}) AS parts
+         GROUP BY {keys}
+        HAVING sum(items::int) > 0"""  # noqa: S608 - identifiers of ours, values bound
+
+
+def _beside(writer: _Writer, cells: str, others: str) -> str:
+    """Cells that are there already, with the few others added to them: no need to group the many
+    for the sake of the few."""
+    keys = ["period", *writer.aliases]
+    named = "".join(f"coalesce(c.{key}, o.{key}) AS {key}, " for key in keys)
+    same = " AND ".join(f"c.{key} = o.{key}" for key in keys)
+    amount = writer.amount("coalesce(c.amount, 0) + coalesce(o.amount, 0)")
+    return f"""
+        SELECT {named}coalesce(c.items, 0) + coalesce(o.items, 0) AS items, {amount} AS amount
+          FROM ({cells}) AS c
+          FULL JOIN ({others}) AS o ON {same}"""  # noqa: S608 - identifiers of ours, values bound

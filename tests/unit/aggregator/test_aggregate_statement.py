@@ -51,7 +51,7 @@ def test_every_value_is_bound_and_each_once() -> None:
     placeholders = re.findall(r"\$(\d+)::", statement.sql)
     assert placeholders == [str(number) for number in range(1, len(statement.values) + 1)]
     assert "$" not in re.sub(r"\$\d+::", "", statement.sql)
-    for value in (11, 22, SCOPE.start_at, SCOPE.end_at, PERIODS.starts, 101, 50, 5_000):
+    for value in (11, 22, SCOPE.start_at, SCOPE.end_at, PERIODS.starts, 101, 51, 5_000):
         assert value in statement.values
 
 
