@@ -13,6 +13,7 @@ from rich.table import Table
 from cli.api import Api
 from cli.command import Answer
 from cli.json_text import parse
+from cli.outcomes import UsageError
 from cli.ranges import first_instant, last_instant
 from cli.service_command import service_command
 from cli.tables import table
@@ -64,6 +65,61 @@ _measure("sum", "The sum of their amounts.")
 _measure("average", "The average of their amounts.")
 
 
+@service_command(app, "query")
+async def query(
+    api: Api,
+    *,
+    register: Register,
+    start: Start,
+    end: End,
+    measures: Annotated[
+        list[str] | None,
+        typer.Option("--measure", help="count, sum, average, min or max; again for each."),
+    ] = None,
+    period: Period = None,
+    timezone: Timezone = None,
+    by: By = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", help="label=value or label!=value; again for each, all must hold."),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option("--top", min=1, help="Only the groups with most of the first measure."),
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Beside the range directly before.")
+    ] = False,
+) -> Answer:
+    """Several measures at once: count and sum, unless others are named."""
+    asked = measures or ["count", "sum"]
+    arguments = {
+        "register_id": register,
+        "start_at": first_instant(start, timezone),
+        "end_at": last_instant(end, timezone),
+        "group_by_period": period,
+        "timezone": timezone,
+        "group_by": by,
+        "measures": asked,
+        "filter": {"and": [_condition(one) for one in where]} if where else None,
+        "order": {"measure": asked[0]} if top else None,
+        "limit": top,
+        "compare": "previous_period" if compare else None,
+    }
+    body = await api.call("POST", "/reports/query", json=arguments, repeatable=True)
+    return Answer(body, analysis_table(parse(body), by or []))
+
+
+def _condition(text: str) -> dict[str, str]:
+    """`label=value` or `label!=value`; nothing behind the sign means a missing value."""
+    label, sign, value = text.partition("=")
+    if not sign:
+        raise UsageError(f"{text} is neither label=value nor label!=value")
+    if label.endswith("!"):
+        return {"label": label[:-1], "not": value}
+    return {"label": label, "eq": value}
+
+
 async def measure(api: Api, name: str, arguments: dict[str, Any]) -> bytes:
     """The answer to `POST /reports/item_{name}`, as it came."""
     return await api.call("POST", f"/reports/item_{name}", json=arguments, repeatable=True)
@@ -77,3 +133,20 @@ def grouped_table(answer: dict[str, Any], labels: list[str]) -> Table:
         group = row["group"] if isinstance(row["group"], list) else [row["group"]]
         rows.append([row["period"], *group, row["value"]])
     return table(answer["title"], columns, rows)
+
+
+def analysis_table(answer: dict[str, Any], labels: list[str]) -> Table:
+    """One row a period and group, a column a measure; what was gathered bears no value's name."""
+    measures = answer["measures"]
+    is_compared = "compared_with" in answer
+    before = [f"previous {name}" for name in measures] if is_compared else []
+    rows = []
+    for row in answer["rows"]:
+        group = row["group"] if isinstance(row["group"], list) else [row["group"]]
+        if row.get("other"):
+            group = ["(others)"] * len(group)
+        numbers = [
+            row[key][name] for key in ("values", "previous") if key in row for name in measures
+        ]
+        rows.append([row["period"], *group, *numbers])
+    return table(answer["title"], ["period", *(labels or ["group"]), *measures, *before], rows)
