@@ -40,6 +40,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.counting", description=__doc__)
     parser.add_argument("--items", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=30, help="turns of every engine")
+    parser.add_argument("--minutes", type=float, default=30.0, help="of turns, quiet or not")
     parser.add_argument("--slow-every", type=int, default=3, help="turns of a slow engine's one")
     parser.add_argument("--seconds", type=float, default=2.0, help="of a round of many callers")
     parser.add_argument("--items-a-second", type=int, default=500, help="recorded meanwhile")
@@ -81,7 +82,12 @@ async def measure(options: argparse.Namespace) -> None:
         figures.cells = await _compare(system, options, engines, tenth)
 
         _told("questions, quiet")
-        turns = {"rounds": options.rounds, "slow_every": options.slow_every, "told": _told}
+        turns = {
+            "rounds": options.rounds,
+            "slow_every": options.slow_every,
+            "seconds": 60 * options.minutes,
+            "told": _told,
+        }
         figures.quiet = await take_turns([*engines[:1], tenth, *engines[1:]], MAIN, **turns)
         others = [engine for engine in engines if engine.name in (goals.OURS, goals.RAW)]
         further = [q for q in QUESTIONS if q not in MAIN]
@@ -119,10 +125,11 @@ async def measure(options: argparse.Namespace) -> None:
         commit=_commit(),
         items=options.items,
         largest=options.items * 46 // 100,
-        rounds=options.rounds,
-        slow_rounds=options.rounds // options.slow_every,
+        rounds=len(figures.recording["a", goals.OURS].taken),
+        slow_rounds=len(figures.recording["a", goals.RAW].taken),
         items_a_second=options.items_a_second,
         load_before=load_before,
+        load_behind=os.getloadavg()[0],
         versions=system_versions(),
         notes=notes,
     )

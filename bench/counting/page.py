@@ -38,6 +38,7 @@ class Setting:
     slow_rounds: int
     items_a_second: int
     load_before: float
+    load_behind: float
     versions: dict[str, str]
     notes: Sequence[str]
 
@@ -172,12 +173,13 @@ def _setting(setting: Setting) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in setting.versions.items())
     asked = f"{setting.largest:,} of them in the one that is asked about, over two years"
     cores = f"{psutil.cpu_count()} cores, {memory:.0f} GB, {platform.system()}"
+    load = f"{setting.load_before:.1f} before, {setting.load_behind:.1f} behind"
     slow = f"{setting.slow_rounds} for bare SQL and Cube"
     runs = f"medians of {setting.rounds} runs ({slow}), warm, engines in turns"
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {setting.commit}: `{setting.command}`",
         f"{setting.items:,} items in 20 registers, {asked}",
-        f"{cores}; load average {setting.load_before:.1f} when it began",
+        f"{cores}; load average {load}",
         f"Python {platform.python_version()}, {versions}",
         f"{runs}; meanwhile {setting.items_a_second} items a second recorded over HTTP",
     ]

@@ -16,6 +16,8 @@ from bench.counting.engines import Engine
 from bench.counting.http_line import Reply
 from bench.counting.questions import Question
 
+ROUNDS_MIN = 3
+
 Told = Callable[[str], None]
 
 
@@ -60,18 +62,23 @@ async def take_turns(
     *,
     rounds: int,
     slow_every: int,
+    seconds: float,
     told: Told,
 ) -> Table:
-    """Each engine once a round, slow ones in every `slow_every`-th. The first round only warms."""
+    """Each engine once a round, slow ones in every `slow_every`-th. A first round only warms, and
+    none begins when so many seconds are over."""
     table: Table = {(q.name, e.name): Times() for q in questions for e in engines}
     gc.collect()
     gc.disable()
     try:
+        stop_at = time.monotonic() + seconds
         for number in range(rounds + 1):
+            if number > ROUNDS_MIN and time.monotonic() > stop_at:
+                break
             told(f"round {number} of {rounds}")
             for question in questions:
                 for engine in engines:
-                    if not engine.slow or number % slow_every == 0:
+                    if not engine.slow or number == 0 or number % slow_every == 1 % slow_every:
                         times = table[question.name, engine.name] if number else Times()
                         await _once(engine, question, times)
             gc.collect()
