@@ -145,8 +145,8 @@ def _is_a_cell_each(rollup: Rollup, run: Sequence[Stretch], totals: Totals) -> b
         return False
     if totals.periods is None or totals.periods.numbers is not None:
         return False
-    # The days that begin the run's periods, and the one behind.
-    return len(rollup.grid.starts(run[0].low, run[-1].low)) == len(run) + 1
+    # The days of the run, the one that begins where it ends, and the one behind that.
+    return len(rollup.grid.starts(run[0].low, run[-1].high)) == len(run) + 2
 
 
 def _added_up(writer: _Writer, parts: Sequence[str]) -> str:

@@ -163,15 +163,18 @@ DETROIT = {
     [
         ("totals-day", {"group_by_period": "month"}),
         ("totals-day", {"group_by_period": "day"}),
+        ("totals-day", {"group_by_period": "year"}),
         ("totals-day", {}),
         ("totals-day", {"group_by_period": "month", "timezone": "Asia/Kolkata"}),
         ("totals-hour", {"group_by_period": "day", "timezone": "Europe/London"}),
         ("columns-day", {"group_by_period": "month", "group_by": ["account"]}),
         ("columns-day", {"group_by": ["account"]}),
+        ("columns-day", {"group_by_period": "day", "group_by": ["account"]}),
+        ("columns-day", {"group_by_period": "year", "group_by": ["account"]}),
     ],
 )
 async def test_the_cheapest_exact_plan_is_taken_and_says_the_same(
-    year: Register, plain: Aggregator, plan: str, question: dict[str, object]
+    year: Register, database: Database, plain: Aggregator, plan: str, question: dict[str, object]
 ) -> None:
     zone = str(question.get("timezone", "America/Detroit"))
     bounds = (
@@ -184,6 +187,9 @@ async def test_the_cheapest_exact_plan_is_taken_and_says_the_same(
         }
     )
     asked = {**bounds, **question}
+    # Of a day in the middle and of the last one: a tail that touches what is folded.
+    for moment in ("2024-06-06T12:00:00+00:00", "2024-12-31T12:00:00+00:00"):
+        await add_items(database, year, [(instant(moment), Decimal(7), "b")])
     outcome = await year.ask("item_sum", **asked)
     assert outcome.plan is not None
     assert outcome.plan.name == plan
