@@ -32,6 +32,7 @@ WIDEST = (
     "recordSubscriptions",
     "countItems",
     "averageItems",
+    "queryItems",
 )
 WIDEST_FROM = 20
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
@@ -148,7 +149,9 @@ def _sharpened(made: dict[str, Any], register_id: int) -> dict[str, Any]:
                     parameter["schema"] = {"type": "integer", "enum": [register_id]}
                     parameter["example"] = register_id
     schemas = made["components"]["schemas"]
-    schemas["Question"]["properties"]["register_id"] = {"type": "integer", "enum": [register_id]}
+    for question in ("Question", "Analysis"):
+        named = {"type": "integer", "enum": [register_id]}
+        schemas[question]["properties"]["register_id"] = named
     lines = schemas["Address"]["properties"]
     schemas["Address"]["properties"] = {name: lines[name] for name in ("city", "country")}
     asked = _names_in([operation.get("requestBody") for operation in _operations(made)], schemas)
@@ -162,14 +165,16 @@ def _operations(made: dict[str, Any]) -> list[dict[str, Any]]:
     return [operation for methods in made["paths"].values() for operation in methods.values()]
 
 
-def _names_in(node: Any, schemas: dict[str, Any]) -> set[str]:
-    """The schemas that are used from here on."""
+def _names_in(node: Any, schemas: dict[str, Any], within: frozenset[str] = frozenset()) -> set[str]:
+    """The schemas that are used from here on; `within` are those that we are in already, for some
+    are made of themselves."""
     if isinstance(node, list):
-        return {name for one in node for name in _names_in(one, schemas)}
+        return {name for one in node for name in _names_in(one, schemas, within)}
     if not isinstance(node, dict):
         return set()
-    names = {name for one in node.values() for name in _names_in(one, schemas)}
+    names = {name for one in node.values() for name in _names_in(one, schemas, within)}
     if isinstance(node.get("$ref"), str):
         name = node["$ref"].rpartition("/")[2]
-        names |= {name} | _names_in(schemas[name], schemas)
+        if name not in within:
+            names |= {name} | _names_in(schemas[name], schemas, within | {name})
     return names
