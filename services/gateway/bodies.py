@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 import jiter
 from aiohttp import web
+from aiohttp.http_exceptions import ContentEncodingError
 
 from services.gateway.dependencies import dependencies
 from shared.errors import MalformedError, TooLargeError
@@ -30,6 +31,8 @@ async def chunks(request: web.Request) -> AsyncIterator[bytes]:
                 chunk = await request.content.readany()
         except TimeoutError:
             raise web.HTTPRequestTimeout(reason=f"no body for {idle_seconds:g} seconds") from None
+        except (web.RequestPayloadError, ContentEncodingError):
+            raise MalformedError("the body is not encoded as Content-Encoding says") from None
         if not chunk:
             return
         for start in range(0, len(chunk), CHUNK_BYTES):
@@ -54,7 +57,15 @@ def parse_json(body: bytes) -> Any:
     try:
         return jiter.from_json(body, float_mode="decimal", allow_inf_nan=False)
     except ValueError as error:
-        raise MalformedError(f"the body is not JSON: {error}") from None
+        raise MalformedError(f"the body is not JSON: {json_reason(error)}") from None
+
+
+def json_reason(error: Exception) -> str:
+    """What a JSON parser found wrong, in words for the caller: not those about its own insides."""
+    text = str(error)
+    if isinstance(error, ArithmeticError) or "InvalidOperation" in text or "int_max_str" in text:
+        return "a number in it is too long or too large"
+    return text
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

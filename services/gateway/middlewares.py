@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from uuid import uuid4
 
@@ -14,6 +15,8 @@ from services.gateway import problems
 from shared.errors import TallyportError
 
 _log = structlog.get_logger(__name__)
+# What can be echoed in a header without a second look.
+_SENT_BACK = re.compile(r"[!-~]{1,64}")
 _SECONDS = Histogram(
     "tallyport_http_request_seconds",
     "Time to answer, by route and status.",
@@ -25,7 +28,9 @@ _SECONDS = Histogram(
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Log and measure the outcome."""
     started = time.perf_counter()
-    request_id = request.headers.get("X-Request-Id", "")[:64] or uuid4().hex
+    request_id = request.headers.get("X-Request-Id", "")
+    if not _SENT_BACK.fullmatch(request_id):
+        request_id = uuid4().hex
     structlog.contextvars.bind_contextvars(request_id=request_id)
     status = 499  # the caller hung up, unless something is answered
     try:

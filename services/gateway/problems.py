@@ -38,11 +38,13 @@ UNFORESEEN = "Unable to render report"
 
 def is_hal(request: web.Request) -> bool:
     """Whether the path belongs to the family that speaks HAL and vnd.error."""
-    parts = request.path.strip("/").split("/")
+    # As it was sent: an encoded slash is part of a name, and a digit of another script is none.
+    parts = request.rel_url.raw_path.strip("/").split("/")
     if parts[0] not in _REPORT_ROOTS:
         return False
     # POST /reports/item_sum and its like are the other family, whatever the name.
-    return not (parts[0] == "reports" and len(parts) == 2 and not parts[1].isdigit())
+    is_id = len(parts) == 2 and parts[1].isascii() and parts[1].isdigit()
+    return not (parts[0] == "reports" and len(parts) == 2 and not is_id)
 
 
 def respond(

@@ -18,6 +18,7 @@ from typing import Any, NoReturn, Protocol
 
 import jiter
 
+from services.gateway.bodies import json_reason
 from shared.errors import MalformedError, TooLargeError
 
 JSON = "application/json"
@@ -130,7 +131,7 @@ class _JsonLines:
         try:
             record = jiter.from_json(line, float_mode="decimal", allow_inf_nan=False)
         except ValueError as error:
-            raise MalformedError(f"line {self._line} is not JSON: {error}") from None
+            raise MalformedError(f"line {self._line} is not JSON: {json_reason(error)}") from None
         if not isinstance(record, dict):
             raise MalformedError(f"line {self._line} is not a JSON object")
         yield record
@@ -225,8 +226,10 @@ class _JsonArray:
                 raise TooLargeError(f"record {self._count} is over {self._limit} bytes") from None
             self._try_again_at = 1
             return None
-        except ValueError as error:
-            raise MalformedError(f"record {self._count} is not JSON: {error}") from None
+        except (ValueError, ArithmeticError) as error:
+            raise MalformedError(
+                f"record {self._count} is not JSON: {json_reason(error)}"
+            ) from None
 
     def _step(self, character: str) -> None:
         """What is between the objects: the brackets and the commas."""

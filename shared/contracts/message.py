@@ -6,6 +6,7 @@ payload, and annotated types whose limits are the same wherever they appear.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
@@ -80,6 +81,16 @@ def _number_is_not_boolean(value: object) -> object:
     return value
 
 
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def _decimal_is_plain(value: object) -> object:
+    """Python's own reading of a decimal takes `1_000`, ` 1 ` and digits of every script."""
+    if isinstance(value, str) and not _DECIMAL.fullmatch(value):
+        raise ValueError("must be a decimal, such as -12.50")
+    return value
+
+
 def _digits_in_range(value: Decimal) -> Decimal:
     """Written out in full: `1e30` has 31 digits, `1e-40` has 40, whatever the exponent saves."""
     exponent = value.as_tuple().exponent
@@ -137,6 +148,7 @@ Label = Annotated[str, StringConstraints(min_length=1, max_length=63), *_storabl
 Amount = Annotated[
     Decimal,
     BeforeValidator(_number_is_not_boolean),
+    BeforeValidator(_decimal_is_plain),
     Field(allow_inf_nan=False),
     AfterValidator(_digits_in_range),
 ]

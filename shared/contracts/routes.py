@@ -80,7 +80,8 @@ QUESTIONS = Queue(
     QueueType.CLASSIC,
     Service.AGGREGATOR,
     64,
-    64 * KIB,
+    # As much as the gateway takes of a question: what is wrong with it is the aggregator's to say.
+    2 * MIB,
     length_max=10_000,
 )
 

@@ -318,7 +318,6 @@ async def test_registers_that_a_service_token_makes_up(
     assert refusal_problem("POST", "/reports/item_sum", answer) is None
 
 
-@pytest.mark.xfail(strict=True, reason="500: the stream's ContentEncodingError is not caught")
 @pytest.mark.parametrize(("method", "path", "sent_to"), BODIES)
 async def test_a_body_that_is_not_encoded_as_it_says_is_malformed(
     socket: Socket, method: str, path: str, sent_to: str
@@ -327,14 +326,12 @@ async def test_a_body_that_is_not_encoded_as_it_says_is_malformed(
     assert refusal_problem(method, path, answer) is None
 
 
-@pytest.mark.xfail(strict=True, reason="500: decimal.InvalidOperation is no ValueError")
 async def test_an_exponent_that_no_decimal_has_is_malformed(socket: Socket) -> None:
     path = "/registers/{id}/items"
     body = f"[{LINE % '1e99999999999999999999999'}]".encode()
     assert refusal_problem("POST", path, await socket.send("POST", path, body)) is None
 
 
-@pytest.mark.xfail(strict=True, reason="the family is that of the decoded path")
 @pytest.mark.parametrize("measure", ["%C2%B2", "%D9%A1", "item_sum%2F..", "%2F"])
 async def test_a_measure_of_strange_characters_is_refused_as_one(
     socket: Socket, measure: str
@@ -343,7 +340,6 @@ async def test_a_measure_of_strange_characters_is_refused_as_one(
     assert refusal_problem("POST", "/reports/item_sum", answer) is None
 
 
-@pytest.mark.xfail(strict=True, reason="echoed as an empty header")
 async def test_a_name_of_the_call_that_cannot_be_sent_back_is_replaced(socket: Socket) -> None:
     answer = await socket.send("GET", "/registers", b"", X_Request_Id="\xe9")
     assert answer.headers["x-request-id"]

@@ -71,7 +71,10 @@ def test_money_on_the_wire_keeps_every_digit() -> None:
     ("amount", "reason"),
     [
         ("123456789012345678901234567890123456789", "38 digits"),
-        ('"NaN"', "finite"),
+        ('"NaN"', "decimal"),
+        ('"1_000"', "decimal"),
+        ('" 1 "', "decimal"),
+        ('"١"', "decimal"),
         ("true", "number"),
         ('"ten"', "decimal"),
         ("1e38", "38 digits"),

@@ -18,6 +18,8 @@ from services.gateway.handlers.report_collection import (
 from services.gateway.openapi.report_resource import Report
 from shared.contracts.reports import ReportName
 
+_MOMENT = r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d:\d\d)?"
+
 
 def _query(name: str, what: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": "query", "description": what, "schema": schema}
@@ -47,7 +49,7 @@ COLLECTION_PARAMETERS = (
         "day alone means all of it.",
         {
             "type": "string",
-            "pattern": r"^(\d{4}-\d\d-\d\d([ T]\d\d:\d\d:\d\d)?)?\.\.(\d{4}-\d\d-\d\d([ T]\d\d:\d\d:\d\d)?)?$",
+            "pattern": rf"^({_MOMENT})?\.\.({_MOMENT})?$",
             "examples": ["2022-01-01..2022-01-31"],
         },
     ),
