@@ -4,7 +4,7 @@ PYTHON_IN_VENV := .venv/bin/python
 READY := .venv/.setup-complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status logs test check lint types architecture format lock clean
+.PHONY: help setup demo up down status logs test test-all check lint types architecture format lock clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,10 @@ status: setup ## show what runs
 logs: setup ## the ends of all logs; NAME=gateway for one, FOLLOW=1 to stay
 	@$(PYTHON_IN_VENV) -m devstack logs $(NAME) $(if $(FOLLOW),--follow)
 
-test: setup ## all tests, on real engines; ARGS='-k name' for some
+test: setup ## the tests, on real engines; ARGS='-k name' for some
+	@$(PYTHON_IN_VENV) -m pytest -m "not slow" $(ARGS)
+
+test-all: setup ## the slow ones too
 	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
 
 check: lint types architecture ## what CI asks besides the tests

@@ -89,11 +89,11 @@ async def test_the_bytes_of_an_answer(make_register: MakeRegister, database: Dat
 async def test_averages_that_differ_late_are_in_order(
     make_register: MakeRegister, database: Database
 ) -> None:
-    """A third, and a third with a digit more: shown to few digits they would be the same."""
-    third = Decimal("0." + "3" * 37)
+    """A third, and what is more than that in its 37th digit only."""
+    more = Decimal("0." + "3" * 36 + "4")
     rows = [(NOON, Decimal(1), "a"), (NOON, Decimal(0), "a"), (NOON, Decimal(0), "a")]
-    register = await make_register(["a"], [*rows, (NOON, third, "b")])
-    for direction, groups in (("desc", ["a", "b"]), ("asc", ["b", "a"])):
+    register = await make_register(["a"], [*rows, (NOON, more, "b")])
+    for direction, groups in (("desc", ["b", "a"]), ("asc", ["a", "b"])):
         order = {"measure": "average", "direction": direction}
         answer = await said(
             analyst_of(database), register, measures=["average"], group_by=["a"], order=order
