@@ -1,7 +1,7 @@
 """Settings in small blocks, one per backing service, composed by each service's own settings.
 
-Comes in: environment variables `TALLYPORT_<BLOCK>_<NAME>` (and the two that api.md names without
-a prefix). Goes out: frozen values. Nothing else in the code base reads the environment.
+Comes in: environment variables `TALLYPORT_<BLOCK>_<NAME>` (and the two that docs/http.md names
+without a prefix). Goes out: frozen values. Nothing else in the code base reads the environment.
 `.env.example` lists them all, and a test keeps it complete.
 """
 

@@ -6,7 +6,7 @@ response's body, rendered once (JSON or CSV), with its ETag, or a failure with t
 
     handlers        the edge: message in, answer out, one line a question in the log
     aggregate       the use case: checks, one snapshot, one statement
-    arguments       what a caller may ask, in the order of api.md (instants: its times)
+    arguments       what a caller may ask, in the order of docs/http.md (instants: its times)
     deadlines       a question's turn, and its end
     admission       how many at once, how many waiting
     periods         days, weeks, months, quarters, years of a zone as instants, and their labels

@@ -1,4 +1,4 @@
-"""What a caller may ask. Checked in the order of api.md; the first that fails is the answer.
+"""What a caller may ask. Checked in the order of docs/http.md; the first that fails is the answer.
 
 Comes in: `AggregateQuery`, its arguments of any JSON type. Goes out: `Scope` (rules 1 to 6, as far
 as they need no database) and `Grouping` (rules 7 and 8, which need the register's labels), or

@@ -21,7 +21,7 @@ from services.aggregator.plans import column_aliases
 from services.aggregator.titles import title_of
 
 ALL = "All"
-# A cell that begins so is a formula to a spreadsheet (api.md, What is in them).
+# A cell that begins so is a formula to a spreadsheet (docs/http.md, What is in them).
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
 _LINE_END = "\r\n"
 

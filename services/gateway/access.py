@@ -1,7 +1,7 @@
 """Who calls, for which store, and whether they may.
 
 Comes in: the `Authorization` header. Goes out: a `Caller` on the request. Missing, unknown,
-expired and revoked tokens get one and the same 401 (api.md, Who is calling).
+expired and revoked tokens get one and the same 401 (docs/http.md, Who is calling).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Errors as HTTP: the only place where a failure's code becomes a status and a body.
 
-Two families, as api.md has them: `{"error": "..."}` for numbers and registers, vnd.error (HAL)
-for reports. Unknown errors are loud in the log and mute in the answer.
+Two families (docs/http.md): `{"error": "..."}` for numbers and registers, vnd.error (HAL) for
+reports. Unknown errors are loud in the log and mute in the answer.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ _ID = "{id:[0-9]+}"
 
 
 def add_routes(app: web.Application) -> None:
-    """Every path of api.md. A method that is not here is a 405 that names those that are."""
+    """Every path of docs/http.md. A method that is not here is a 405 that names those that are."""
     router = app.router
     router.add_get("/", entry.root)
     router.add_get("/openapi.json", openapi_page())

@@ -2,7 +2,7 @@
 
 In: the pointer that a message carries. Out: an `Outcome`, after the report's row says the same. All
 statements carry the attempt's number, so that whoever lost the report can finish nothing, however
-long it was frozen (design.md, A report's life).
+long it was frozen (docs/architecture.md, A report's life).
 """
 
 from __future__ import annotations

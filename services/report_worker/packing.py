@@ -18,7 +18,7 @@ from datetime import datetime
 from shared.objects import BoundedPipe
 
 CONTENT_TYPE = "application/zip"
-# Level 1 keeps pace with COPY; level 6 would take three times as long (performance.md).
+# Level 1 keeps pace with COPY; level 6 would take three times as long.
 LEVEL = 1
 _READABLE_BY_ALL = 0o644 << 16
 

@@ -67,7 +67,7 @@ class Production:
     async def _produce(
         self, report: Report, export: Export, progress: Progress, note_upload: NoteUpload
     ) -> Produced:
-        # The first pipe holds as much as decides between plain and packed (api.md, `format`).
+        # The first pipe holds as much as decides between plain and packed (docs/http.md, `format`).
         pipes = [
             BoundedPipe(bytes_max=PIPE_BYTES + (0 if ordinal else self.zip_over_bytes))
             for ordinal, _file in enumerate(export.files)

@@ -28,7 +28,7 @@ class WorkerSettings(BaseSettings):
     builds_per_store_max: int = Field(default=2, ge=1, le=1_000)
     defer_seconds: float = Field(default=3.0, gt=0, le=600)
     build_seconds_max: float = Field(default=3_600.0, gt=0, le=86_400)
-    # api.md: one file is zipped when it is larger than this.
+    # docs/http.md: one file is zipped when it is larger than this.
     zip_over_bytes: int = Field(default=10_000_000, ge=1, le=100_000_000)
     janitor_seconds: float = Field(default=60.0, gt=0, le=86_400)
     # So long an object of a lost attempt is left alone: its worker may yet remove it itself.

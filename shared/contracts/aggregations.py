@@ -1,7 +1,7 @@
 """Questions about the items of a register: grouped count, sum and average.
 
-The arguments travel as the caller wrote them: api.md fixes the order in which they are checked
-and the text of each refusal, and that order is kept in one place, the aggregator, for HTTP
+The arguments travel as the caller wrote them: docs/http.md fixes the order in which they are
+checked and the text of each refusal, and that order is kept in one place, the aggregator, for HTTP
 callers and for producers on the queue alike. The types here say what is meant; wrong ones are
 refused by the aggregator with the documented text, not by the parser.
 

@@ -22,7 +22,7 @@ from pydantic import (
     StringConstraints,
 )
 
-# PostgreSQL's numeric would take more; 38 digits is what api.md promises and what the
+# PostgreSQL's numeric would take more; 38 digits is what docs/http.md promises and what the
 # spreadsheet, Parquet and warehouse types on the other side can hold.
 AMOUNT_DIGITS_MAX = 38
 ID_MAX = 2**63 - 1
@@ -102,7 +102,7 @@ def _digits_in_range(value: Decimal) -> Decimal:
 
 
 def _number_as_text(value: object) -> object:
-    """JSON numbers become text (api.md, Registers): `5` is "5", `1.50` stays "1.50"."""
+    """JSON numbers become text (docs/http.md, Registers): `5` is "5", `1.50` stays "1.50"."""
     if isinstance(value, Decimal):
         # `1E+999999999` would be a gigabyte of zeros.
         if value.is_finite() and abs(value.adjusted()) > TEXT_DIGITS_MAX:

@@ -25,7 +25,7 @@ class ReportFormat(StrEnum):
 
 class ReportArguments(Contract):
     """What a caller asks for. Values are checked by `shared.reporting`, all of them at once,
-    because the answer lists everything that is wrong (api.md, vnd.error)."""
+    because the answer lists everything that is wrong (docs/http.md, vnd.error)."""
 
     name: Annotated[Any, WithJsonSchema({"type": "string", "enum": list(ReportName)})] = None
     version: Annotated[

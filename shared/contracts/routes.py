@@ -64,7 +64,7 @@ class Queue:
 
 
 # A build is claimed and acknowledged at once; prefetch 1 keeps a poison message's delivery count
-# from being charged to innocent neighbours (facts.md, quorum delivery limits).
+# from being charged to innocent neighbours.
 BUILD_SMALL = Queue(
     "tallyport.report.build.small", QueueType.QUORUM, Service.REPORT_WORKER, 1, 16 * KIB
 )

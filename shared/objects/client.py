@@ -1,7 +1,7 @@
 """The minio clients: one that talks to the store, one that only signs links.
 
 In: settings. Out: clients whose every wait is bounded. Without its own pool the client would wait
-six times 300 seconds for a silent server (facts.md).
+six times 300 seconds for a silent server.
 """
 
 from __future__ import annotations

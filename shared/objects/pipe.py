@@ -3,7 +3,7 @@
 Comes in: `write` from the event loop (or `put` from a thread), then `close`, or `fail`. Goes out:
 `read` in the thread that takes them. A failure on either side reaches the other as an exception:
 b"" means the end and nothing else, because an uploader takes it for the end of a whole object
-(facts.md, minio).
+(measured).
 """
 
 from __future__ import annotations

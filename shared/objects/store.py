@@ -116,7 +116,7 @@ class ObjectStore:
                 cast(BinaryIO, source),
                 length=-1,
                 part_size=PART_BYTES,
-                num_parallel_uploads=1,  # more would leak threads at each failure (facts.md)
+                num_parallel_uploads=1,  # more would leak threads at each failure
                 content_type=content_type,
             )
         except PipeBrokenError:

@@ -1,7 +1,7 @@
 """Check a request for a report. Everything that is wrong is told at once.
 
 Comes in: `ReportArguments` as the caller wrote them, and the store. Goes out: a `NewReport`, or
-`InvalidArgumentError` with one detail for each thing that is wrong (api.md, vnd.error).
+`InvalidArgumentError` with one detail for each thing that is wrong (docs/http.md, vnd.error).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Wall-clock times of a store, and the instants they mean.
 
-A report's range is given in the store's own time (api.md, Asynchronous reports): an offset in
+A report's range is given in the store's own time (docs/http.md, Asynchronous reports): an offset in
 the text is accepted and ignored.
 """
 

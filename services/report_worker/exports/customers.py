@@ -1,4 +1,4 @@
-"""`customers`: one row a customer of the store, to import elsewhere (api.md, What is in them)."""
+"""`customers`: one row a customer of the store, to import elsewhere (docs/reports.md)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ADDRESS = {
     "address2": "Second line of the address",
     "city": "City",
     "region": "State, province or region",
-    "postal_code": "Postal code, as text: leading zeros stay",
+    "postal_code": "Postal code",
     "country": "Country",
     "phone": "Telephone number",
 }

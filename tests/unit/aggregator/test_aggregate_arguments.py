@@ -1,4 +1,4 @@
-"""api.md, "Arguments are checked in this order": each refusal, and that the earlier one wins."""
+"""docs/http.md, "Arguments are checked in this order": each refusal, and that the earlier wins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""api.md, rule 3: which texts are a date and time, and which instant they are."""
+"""docs/http.md, rule 3: which texts are a date and time, and which instant they are."""
 
 from __future__ import annotations
 

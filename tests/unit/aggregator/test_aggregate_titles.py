@@ -1,4 +1,4 @@
-"""api.md: titles, and labels in title case as Rails does it."""
+"""docs/http.md: titles, and labels in title case as Rails does it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.aggregator.titles import title_case, title_of
 @pytest.mark.parametrize(
     ("label", "shown"),
     [
-        # The examples of api.md.
+        # The examples of docs/http.md.
         ("income_account", "Income Account"),
         ("customer_id", "Customer Id"),
         ("orderType", "Order Type"),

@@ -1,4 +1,4 @@
-"""A store's wall-clock times and the instants they mean (api.md, Asynchronous reports)."""
+"""A store's wall-clock times and the instants they mean (docs/http.md, Asynchronous reports)."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ CREATE TABLE subscriptions (
 
 -- Reports -----------------------------------------------------------------------------------
 
--- The state machine (design.md, A report's life): queued -> building -> ready | error, building
+-- The state machine (docs/architecture.md, A report's life): queued -> building -> ready | error, building
 -- -> queued for a retry. `attempt` is the fencing token: every write of a build names it.
 CREATE TABLE reports (
     store_id        bigint NOT NULL REFERENCES stores,
