@@ -3,8 +3,9 @@
 Comes in: anything that JSON has. Goes out: an aware `datetime` that keeps the offset it was
 written with (rule 4 of docs/http.md looks at it), or `ValueError`.
 
-The grammar is that of docs/http.md: `YYYY-MM-DDTHH:MM:SS`, an optional fraction, then `Z`, `+HH:MM`,
-`+HHMM` or nothing for UTC. What it leaves open is read as Ruby's `Time.xmlschema` and PostgreSQL read it:
+The grammar is that of docs/http.md: `YYYY-MM-DDTHH:MM:SS`, an optional fraction, then `Z`,
+`+HH:MM`, `+HHMM` or nothing for UTC. What it leaves open is read as Ruby's `Time.xmlschema` and
+PostgreSQL read it:
 
 - `t` and `z` are as good as `T` and `Z`; seconds are required; the fraction follows a dot.
 - A seventh digit of the fraction and what follows it are cut off: items have microseconds.

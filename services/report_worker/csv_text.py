@@ -1,8 +1,8 @@
 """CSV as PostgreSQL writes it, and the one thing that it writes otherwise: the end of a record.
 
 In: a file of an export. Out: its header, the SELECT that renders every value as text the way
-docs/http.md says, and `Records`, which turns PostgreSQL's record ends into CRLF and counts them, without
-looking at a single value.
+docs/http.md says, and `Records`, which turns PostgreSQL's record ends into CRLF and counts them,
+without looking at a single value.
 
 How: the last column of the SELECT is NULL, and COPY is told to write NULL as a word drawn at random
 for this file. Thus a record, and nothing else, ends in `,word` and a newline; a newline inside a

@@ -28,6 +28,10 @@ RELATIONS = {
     "item_count": "POST: how many items, grouped by period and by columns.",
     "item_sum": "POST: the sum of the items' amounts, grouped likewise.",
     "item_average": "POST: the average of the items' amounts, grouped likewise.",
+    "query": (
+        "POST: several measures at once, with filters, an order, the rest gathered as other, "
+        "totals, and the period before beside it."
+    ),
 }
 
 
@@ -42,6 +46,7 @@ async def root(request: web.Request) -> web.Response:
         "fx:item_count": {"href": f"{base}/reports/item_count", "title": "Count of items"},
         "fx:item_sum": {"href": f"{base}/reports/item_sum", "title": "Sum of items"},
         "fx:item_average": {"href": f"{base}/reports/item_average", "title": "Average of items"},
+        "fx:query": {"href": f"{base}/reports/query", "title": "Several measures at once"},
     }
     return web.Response(body=orjson.dumps({"_links": links}), content_type=HAL)
 

@@ -25,6 +25,7 @@ RootLinks = TypedDict(
         "fx:item_count": Link,
         "fx:item_sum": Link,
         "fx:item_average": Link,
+        "fx:query": Link,
     },
 )
 
@@ -53,6 +54,7 @@ _ROOT = {
         "fx:item_count": link("/reports/item_count", "Count of items"),
         "fx:item_sum": link("/reports/item_sum", "Sum of items"),
         "fx:item_average": link("/reports/item_average", "Average of items"),
+        "fx:query": link("/reports/query", "Several measures at once"),
     }
 }
 _USER = {
