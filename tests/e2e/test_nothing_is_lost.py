@@ -18,8 +18,10 @@ import psutil
 from devstack.rabbitmq import RabbitMQ
 from shared.database.accounts import Store
 from shared.database.pool import Database
+from shared.errors import UnavailableError
 from tests.component.conftest import Client
 from tests.e2e.conftest import Stack
+from tests.engines import EnginesUnderTest
 from tests.waiting import until
 
 REPORT = {
@@ -174,6 +176,37 @@ async def test_a_killed_worker_loses_no_report(
             "SELECT count(*) FROM report_files WHERE store_id = $1", store.store_id
         )
     assert files == 1
+
+
+async def test_a_restart_of_the_database_ends_no_service_and_loses_no_report(
+    caller: Client, database: Database, store: Store, stack: Stack, world: EnginesUnderTest
+) -> None:
+    if world.local is None:
+        raise RuntimeError("this test restarts PostgreSQL: it needs TALLYPORT_TEST_ENGINES=local")
+    await _customers(caller, 10)
+    services = ("gateway", "recorder", "aggregator", "report_worker")
+    before = [stack.process(service) for service in services]
+    for _ in range(3):
+        await caller.call("POST", "/reports", status=201, json=REPORT)
+    await asyncio.to_thread(world.local.postgres.restart)
+
+    async def answers() -> bool:
+        response, _ = await caller.call("GET", "/registers")
+        assert response.status in (200, 503), "an answer, or the news that there is none"
+        return response.status == 200
+
+    await until(answers, seconds=FINISH_SECONDS, what="answers after the restart")
+
+    async def ready() -> bool:
+        try:
+            return [status for status, _ in await _status(database, store)] == ["ready"] * 3
+        except UnavailableError:
+            return False
+
+    await until(ready, seconds=FINISH_SECONDS, what="three reports to be ready")
+    assert (await caller.post("/registers", {"name": "after"}, status=201))["name"] == "after"
+    assert [stack.process(service) for service in services] == before
+    assert all(process.is_running() for process in before)
 
 
 class _Memory:
