@@ -118,6 +118,11 @@ async def measure(options: argparse.Namespace) -> None:
         figures.cells += await agreement.require(engines[:2], QUESTIONS)
         for engine in [*engines, tenth]:
             await engine.close()
+    if load_before > (os.cpu_count() or 1):
+        notes.append(
+            "The machine was busy with other work: the figures are not those of a quiet one, and "
+            "ways that take several processes are likely to suffer most. Run it again."
+        )
     found = goals.verdicts(figures)
     page.show(figures, found)
     setting = page.Setting(

@@ -70,7 +70,7 @@ def section(figures: Figures, verdicts: Sequence[Verdict], setting: Setting) -> 
         "\n".join(f"- ({question.name}) {question.text}" for question in QUESTIONS),
         "### While items are recorded",
         _markdown(*time_rows(figures.recording)),
-        "### On a quiet system",
+        "### While nothing is recorded",
         _markdown(*time_rows(figures.quiet)),
         "### Where our time goes",
         "Of the median over HTTP, what the aggregator spent with the database (Server-Timing).",
@@ -94,7 +94,7 @@ def show(figures: Figures, verdicts: Sequence[Verdict]) -> None:
     console = Console(width=160)
     for title, (head, rows) in (
         ("while items are recorded: median (p99), milliseconds", time_rows(figures.recording)),
-        ("quiet: median (p99), milliseconds", time_rows(figures.quiet)),
+        ("nothing recorded: median (p99), milliseconds", time_rows(figures.quiet)),
         ("the hop", (["callers", "way", "a second", "median ms", "p99 ms"], hop_rows(figures))),
         ("recording", (["what", "a second"], writing_rows(figures))),
         ("goals", (["goal", "what", "found", "wanted", "holds"], goal_rows(verdicts))),

@@ -27,8 +27,8 @@ from devstack.stack import RunningStack, start_services, stop_stack
 from shared.database import accounts
 from shared.database.pool import Connection, Database
 from shared.database.registers import insert_register
-from shared.rollups.definitions import ensure, totals_grids
-from shared.rollups.folding import fold
+from shared.rollups.definitions import ensure, of_register, totals_grids
+from shared.rollups.folding import fold, rebuild
 from shared.settings import DatabaseSettings
 
 DAY_SECONDS = 86_400.0
@@ -109,9 +109,12 @@ async def running(run_dir: Path, items: int) -> AsyncIterator[System]:
 async def _obtain(folder: Path, database: Database, items: int) -> Made:
     path = folder / "made.json"
     try:
-        return Made.model_validate_json(path.read_bytes())
+        made = Made.model_validate_json(path.read_bytes())
     except (FileNotFoundError, ValidationError):
         pass
+    else:
+        await _restore(database, made.whole)
+        return made
     async with database.acquire() as connection:
         if await connection.fetchval("SELECT EXISTS (SELECT FROM register_items)"):
             raise SystemExit(f"{folder} holds what an interrupted run left: remove it")
@@ -142,6 +145,29 @@ async def _obtain(folder: Path, database: Database, items: int) -> Made:
     path.touch(mode=0o600)
     path.write_text(made.model_dump_json(indent=2))
     return made
+
+
+async def _restore(database: Database, dataset: Dataset) -> None:
+    """Take out what an earlier run recorded, so that all copies of the items are the same again."""
+    which = dataset.store_id, dataset.largest
+    async with database.acquire() as connection:
+        taken = await connection.fetchval(
+            """WITH taken AS (DELETE FROM register_items
+                               WHERE store_id = $1 AND register_id = $2 AND version > 0
+                           RETURNING 1) SELECT count(*) FROM taken""",
+            *which,
+            timeout=DAY_SECONDS,
+        )
+        if not taken:
+            return
+        rollups = await of_register(connection, *which)
+        await connection.execute("DROP SCHEMA IF EXISTS bench_cube CASCADE")
+    with _told(f"the register as it was ({taken:,} items recorded since)"):
+        for rollup in rollups:
+            await rebuild(database, *which, rollup.rollup_id)
+        async with database.acquire() as connection:
+            for table in ("register_items", "rollup_rows"):
+                await connection.execute(f"VACUUM (ANALYZE) {table}", timeout=DAY_SECONDS)
 
 
 async def _new_dataset(connection: Connection, items: int) -> Dataset:
