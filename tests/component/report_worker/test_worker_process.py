@@ -22,6 +22,11 @@ from tests.component.report_worker.conftest import StartWorker, Worker
 from tests.integration.report_worker.seeding import add_customers, queue_report, row, uploads
 from tests.waiting import until
 
+# A frozen worker's connection is taken for alive until heartbeats have been missed for half a
+# minute; on a busy machine everything takes a few times longer.
+PATIENCE_SECONDS = 120
+pytestmark = pytest.mark.timeout(300)
+
 WAITING_EXPORTS = """
 SELECT count(*) FROM pg_stat_activity
  WHERE wait_event_type = 'Lock' AND application_name = 'report_worker source'
@@ -54,7 +59,7 @@ class Shop:
             now = await row(self.database, report)
             return now if now is not None and now.status in ("ready", "error") else None
 
-        return await until(probe, seconds=60, what="the end of the report")
+        return await until(probe, seconds=PATIENCE_SECONDS, what="the end of the report")
 
     async def waiting(self, count: int) -> None:
         """Until so many exports wait for the lock that the test holds."""
@@ -63,7 +68,7 @@ class Shop:
             async with self.database.acquire() as connection:
                 return await connection.fetchval(WAITING_EXPORTS) == count
 
-        await until(probe, seconds=60, what=f"{count} exports in the middle")
+        await until(probe, seconds=PATIENCE_SECONDS, what=f"{count} exports in the middle")
 
     async def builder_of(self, report: Report, workers: list[Worker]) -> Worker:
         """Which process has the report."""
@@ -127,7 +132,7 @@ async def test_a_worker_killed_in_mid_upload_is_replaced(
                 return keys
         return []
 
-    (lost,) = await until(half_sent, seconds=60, what="an upload in the middle")
+    (lost,) = await until(half_sent, seconds=PATIENCE_SECONDS, what="an upload in the middle")
     (await shop.builder_of(report, workers)).signal(signal.SIGKILL)
     ready = await shop.ready(report)
     assert (ready.status, ready.attempt, ready.rows_written) == ("ready", 2, 300_000)

@@ -20,7 +20,8 @@ from tests.integration.aggregator.register_under_test import (
 
 @pytest.fixture(scope="session")
 def aggregator(database: Database) -> Aggregator:
-    return Aggregator(database, AggregatorSettings())
+    # Room for the random questions: what is over the limits is asked elsewhere.
+    return Aggregator(database, AggregatorSettings(rows_max=1_000_000, body_bytes_max=100_000_000))
 
 
 @pytest.fixture

@@ -45,7 +45,10 @@ COLUMN_SETS = [set_ for size in range(4) for set_ in combinations(COLUMNS, size)
 @pytest.fixture(scope="session")
 def eager(database: Database) -> Aggregator:
     """Uses rollups wherever they are exact, however little that saves."""
-    return Aggregator(database, AggregatorSettings(rollup_overhead_rows=-1))
+    settings = AggregatorSettings(
+        rollup_overhead_rows=-1, rows_max=1_000_000, body_bytes_max=100_000_000
+    )
+    return Aggregator(database, settings)
 
 
 @pytest.fixture(scope="session")
