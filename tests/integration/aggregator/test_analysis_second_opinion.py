@@ -167,9 +167,12 @@ async def test_a_second_implementation_agrees_while_items_keep_arriving(
     make_register: MakeRegister, database: Database, is_eager: bool
 ) -> None:
     print(f"AGGREGATE_SEED={SEED}")  # noqa: T201 - shown when it fails
-    analyst = Analyst(
-        database, AggregatorSettings(rollup_overhead_rows=-1 if is_eager else 1_000_000)
+    settings = AggregatorSettings(
+        rollup_overhead_rows=-1 if is_eager else 1_000_000,
+        rows_max=1_000_000,
+        body_bytes_max=100_000_000,
     )
+    analyst = Analyst(database, settings)
     chance = AnalysisChance(SEED + 2)
     used = set()
     for number in range(REGISTERS):
