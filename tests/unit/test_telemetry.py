@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
+import subprocess
 import sys
 import time
 
 import pytest
-import structlog
 
-from shared.settings import TelemetrySettings
-from shared.telemetry import configure_logging, redact
+from shared.telemetry import redact
 
 
 @pytest.mark.parametrize(
@@ -37,23 +34,23 @@ def test_a_long_text_costs_little(text: str) -> None:
     assert time.process_time() - began < 1
 
 
-def test_what_happens_is_one_line_of_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    stderr = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stderr)
-    root = logging.getLogger()
-    before = (list(root.handlers), root.level)
-    try:
-        configure_logging(TelemetrySettings(format="json", level="info"), service="tester")
-        log = structlog.get_logger("services.tester")
-        log.info("thing.done", url="amqp://u:secret@host/", count=3)
-        log.debug("thing.detail")
-        logging.getLogger("aiohttp.access").info("noise")
-    finally:
-        root.handlers[:], _ = before
-        root.setLevel(before[1])
-        structlog.reset_defaults()
-        structlog.contextvars.clear_contextvars()
-    (line,) = stderr.getvalue().splitlines()
+PROGRAM = """
+import logging, structlog
+from shared.settings import TelemetrySettings
+from shared.telemetry import configure_logging
+configure_logging(TelemetrySettings(format="json", level="info"), service="tester")
+log = structlog.get_logger("services.tester")
+log.info("thing.done", url="amqp://u:secret@host/", count=3)
+log.debug("thing.detail")
+logging.getLogger("aiohttp.access").info("noise")
+"""
+
+
+def test_what_happens_is_one_line_of_json() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=True
+    )
+    (line,) = done.stderr.splitlines()
     event = json.loads(line)
     assert (event["event"], event["count"], event["service"]) == ("thing.done", 3, "tester")
     assert "secret" not in line
