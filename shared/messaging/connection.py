@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
 
+from shared.messaging.cancellation import end
 from shared.messaging.kept_channel import KeptChannel, Prepare
 from shared.messaging.kept_connection import KeptConnection
 from shared.messaging.topology import TOPOLOGY, Topology
@@ -98,5 +99,4 @@ class Broker:
     async def _stop(self, kept: KeptConnection | KeptChannel) -> None:
         task = self._tasks.pop(kept, None)
         if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
+            await end(task)

@@ -17,7 +17,7 @@ from aiormq import Channel
 
 from shared.errors import UnavailableError
 from shared.messaging.backoff import full_jitter
-from shared.messaging.cancellation import stray_cancellation_is
+from shared.messaging.cancellation import stray_cancellation_is, tidy_up
 from shared.messaging.kept_connection import CLOSE_SECONDS, KeptConnection
 from shared.telemetry import redact
 
@@ -116,7 +116,7 @@ class KeptChannel:
                 for lost in self.on_lost:
                     lost()
                 if channel is not None:
-                    await _close(channel)
+                    await tidy_up(channel.close(), seconds=CLOSE_SECONDS)
             await asyncio.sleep(
                 full_jitter(
                     attempt, base_seconds=REOPEN_SECONDS_BASE, seconds_max=REOPEN_SECONDS_MAX
@@ -140,9 +140,3 @@ class KeptChannel:
         if failure != self._failure and self.connection.current is not None:
             log.warning("channel.lost", channel=self.name, reason=failure)
         self._failure = failure
-
-
-async def _close(channel: Channel) -> None:
-    with suppress(Exception):
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await channel.close()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from contextlib import suppress
 
 import aiormq
 import structlog
@@ -19,7 +18,7 @@ from yarl import URL
 
 from shared.errors import UnavailableError
 from shared.messaging.backoff import full_jitter
-from shared.messaging.cancellation import stray_cancellation_is
+from shared.messaging.cancellation import stray_cancellation_is, tidy_up
 from shared.messaging.careful_reader import CarefulTransport
 from shared.messaging.declaration import declare
 from shared.messaging.metrics import CONNECTED
@@ -124,7 +123,8 @@ class KeptConnection:
             self.current = None
             self._opened.clear()
             CONNECTED.labels(self.name).set(0)
-            await _close(connection)
+            # Over a dead line the library would wait three heartbeats for an answer.
+            await tidy_up(connection.close(), seconds=CLOSE_SECONDS)
 
     async def _wait_closed(self, connection: AbstractConnection) -> None:
         closing = connection.closing
@@ -143,13 +143,6 @@ class KeptConnection:
         if failure != self._failure:  # one line a change, not one an attempt
             log.warning("broker.unreachable", connection=self.name, reason=failure)
         self._failure = failure
-
-
-async def _close(connection: AbstractConnection) -> None:
-    with suppress(Exception):
-        # Over a dead line the library would wait three heartbeats for an answer.
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await connection.close()
 
 
 def _address(url: str, settings: BrokerSettings) -> URL:

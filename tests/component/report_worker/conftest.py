@@ -82,14 +82,20 @@ StartWorker = Callable[..., Awaitable[Worker]]
 @pytest.fixture(scope="session")
 async def worker_database_settings(engines: EnginesUnderTest) -> AsyncIterator[DatabaseSettings]:
     name = f"tallyport_worker_{secrets.token_hex(4)}"
+    await _administer(engines, f'CREATE DATABASE "{name}"')
+    url = engines.database_url.rsplit("/", 1)[0] + f"/{name}"
+    settings = DatabaseSettings(url=SecretStr(url))
+    await migrate(settings)
+    yield settings
+    await _administer(engines, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _administer(engines: EnginesUnderTest, statement: str) -> None:
+    """On a connection of its own: one kept until the end would not outlive the tests that restart
+    the database."""
     admin = await asyncpg.connect(engines.database_url)
     try:
-        await admin.execute(f'CREATE DATABASE "{name}"')
-        url = engines.database_url.rsplit("/", 1)[0] + f"/{name}"
-        settings = DatabaseSettings(url=SecretStr(url))
-        await migrate(settings)
-        yield settings
-        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        await admin.execute(statement)
     finally:
         await admin.close()
 

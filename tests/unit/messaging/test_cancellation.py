@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
 from shared.errors import UnavailableError
+from shared.messaging import cancellation
 from shared.messaging.cancellation import stray_cancellation_is
 
 
@@ -63,3 +65,45 @@ async def test_a_timeout_around_it_stays_a_timeout() -> None:
 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(work(), 0.01)
+
+
+async def test_a_real_one_that_the_library_replaced_is_one_again() -> None:
+    waiting = asyncio.Event()
+
+    async def work() -> None:
+        with stray_cancellation_is("lost"):
+            try:
+                waiting.set()
+                await asyncio.Event().wait()
+            except asyncio.CancelledError as error:
+                raise ConnectionError("the library's own") from error
+
+    task = asyncio.create_task(work())
+    await waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_an_error_that_replaced_none_stays() -> None:
+    with pytest.raises(ConnectionError), stray_cancellation_is("lost"):
+        raise ConnectionError
+
+
+async def test_a_task_that_swallows_a_cancellation_ends_with_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cancellation, "CANCEL_AGAIN_SECONDS", 0.01)
+    waiting = asyncio.Event()
+
+    async def work() -> None:
+        with suppress(asyncio.CancelledError):
+            waiting.set()
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(work())
+    await waiting.wait()
+    async with asyncio.timeout(5):
+        await cancellation.end(task)
+    assert task.cancelled()
