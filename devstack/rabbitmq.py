@@ -137,11 +137,42 @@ class RabbitMQ:
 
     def stop_app(self) -> None:
         """Stop the broker inside of the node: connections drop, the port closes. Takes a second."""
-        self.ctl("stop_app")
+        self.evaluate("rabbit:stop()")
 
     def start_app(self) -> None:
-        self.ctl("start_app")
+        self.evaluate("rabbit:start()")
         self.child.wait_ready()
+
+    def answers(self) -> bool:
+        """Whether the broker takes connections now."""
+        return self._answers()
+
+    def evaluate(self, expression: str) -> str:
+        """An Erlang expression on this node; returns what it gives, as Erlang writes it.
+
+        Milliseconds with `erl_call`, which most packages of Erlang bring along; `rabbitmqctl eval`
+        boots an Erlang of its own for it.
+        """
+        erl_call = shutil.which("erl_call")
+        if erl_call is None:
+            return self.ctl("eval", f"{expression}.")
+        done = subprocess.run(
+            [
+                *(erl_call, "-r", "-e", "-timeout", str(CTL_SECONDS)),
+                *("-address", f"127.0.0.1:{self.settings.distribution_port}"),
+            ],
+            env=self.child.environment,
+            input=f"{expression}.\n",
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            timeout=CTL_SECONDS + 10,
+            check=False,
+        )
+        result = done.stdout.strip()
+        if done.returncode != 0 or not result.startswith("{ok, "):
+            raise EngineError(f"{expression}: {done.stderr.strip() or result}")
+        return result.removeprefix("{ok, ").removesuffix("}")
 
     def ctl(self, *arguments: str) -> str:
         """`rabbitmqctl` on this node; returns what it prints. Raises EngineError when it fails."""

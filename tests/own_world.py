@@ -37,6 +37,9 @@ async def own_world(engines: EnginesUnderTest, name: str) -> AsyncIterator[Engin
 def _own_virtual_host(engines: EnginesUnderTest, name: str) -> str:
     address, _, _ = engines.broker_url.rpartition("/")
     user = address.partition("//")[2].partition(":")[0]
-    engines.rabbit.ctl("add_vhost", name)
-    engines.rabbit.ctl("set_permissions", "-p", name, user, ".*", ".*", ".*")
+    engines.rabbit.evaluate(
+        f'All = <<".*">>, rabbit_vhost:add(<<"{name}">>, <<"tests">>), '
+        f'rabbit_auth_backend_internal:set_permissions(<<"{user}">>, <<"{name}">>, All, All, All, '
+        '<<"tests">>)'
+    )
     return f"{address}/{name}"

@@ -13,6 +13,7 @@ import aiormq
 from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
+from devstack.rabbitmq import RabbitMQ
 from shared.contracts.aggregations import AggregateArguments, AggregateQuery
 from shared.contracts.recording import RecordItems
 from shared.contracts.reports import ReportBuild
@@ -35,6 +36,29 @@ async def until(
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds:g} s: {what or condition}")
         await asyncio.sleep(0.01)
+
+
+def set_alarm(node: RabbitMQ, *, on: bool) -> None:
+    """The alarm of too much memory in use, or its end."""
+    node.evaluate(f"vm_memory_monitor:set_vm_memory_high_watermark({0.00001 if on else 0.4:f})")
+
+
+def close_all_connections(node: RabbitMQ, vhost: str) -> None:
+    """As an operator closes them."""
+    node.evaluate(
+        '[rabbit_networking:close_connection(P, "test") || [{pid, P}, {vhost, V}] <- '
+        f'rabbit_networking:connection_info_all([pid, vhost]), V =:= <<"{vhost}">>]'
+    )
+
+
+def add_user(node: RabbitMQ, vhost: str, name: str, *rights: str) -> None:
+    """With the password "secret", and what it may configure, write and read."""
+    patterns = ", ".join('<<"{}">>'.format(one.replace("\\", "\\\\")) for one in rights)
+    node.evaluate(
+        f'rabbit_auth_backend_internal:add_user(<<"{name}">>, <<"secret">>, <<"test">>), '
+        f'rabbit_auth_backend_internal:set_permissions(<<"{name}">>, <<"{vhost}">>, {patterns}, '
+        '<<"test">>)'
+    )
 
 
 def build(report_id: int = 1) -> ReportBuild:

@@ -14,7 +14,7 @@ from devstack.rabbitmq import RabbitMQ
 from shared.messaging.connection import Broker
 from shared.settings import BrokerSettings
 from tests.engines import EnginesUnderTest
-from tests.integration.messaging.amqp import Raw
+from tests.integration.messaging.amqp import Raw, set_alarm
 
 VHOSTS_AT_ONCE = 10
 
@@ -34,11 +34,10 @@ def vhosts(engines: EnginesUnderTest) -> Callable[[], str]:
             names = [f"test{made + n}" for n in range(VHOSTS_AT_ONCE)]
             made += VHOSTS_AT_ONCE
             erlang = ",".join(f'<<"{name}">>' for name in names)
-            engines.rabbit.ctl(
-                "eval",
+            engines.rabbit.evaluate(
                 'All = <<".*">>, [begin rabbit_vhost:add(V, <<>>), '
                 f'rabbit_auth_backend_internal:set_permissions(<<"{url.user}">>, V, '
-                f"All, All, All, <<>>) end || V <- [{erlang}]].",
+                f"All, All, All, <<>>) end || V <- [{erlang}]]",
             )
             ready.extend(names)
         return str(url.with_path(f"/{ready.pop()}"))
@@ -47,8 +46,12 @@ def vhosts(engines: EnginesUnderTest) -> Callable[[], str]:
 
 
 @pytest.fixture
-def url(vhosts: Callable[[], str]) -> str:
-    return vhosts()
+def url(vhosts: Callable[[], str], engines: EnginesUnderTest) -> Iterator[str]:
+    url = vhosts()
+    yield url
+    if engines.local is not None:
+        # A node that starts again would start all queues of all tests before this one.
+        engines.rabbit.evaluate(f'rabbit_vhost:delete(<<"{URL(url).path[1:]}">>, <<"tests">>)')
 
 
 @pytest.fixture
@@ -81,7 +84,7 @@ async def raw(broker: Broker, url: str) -> AsyncIterator[Raw]:
 def node(rabbit: RabbitMQ) -> Iterator[RabbitMQ]:
     """The broker's node, for tests that disturb it; up and well again afterwards."""
     yield rabbit
-    if rabbit.child.alive():
-        rabbit.ctl("start_app")
+    if rabbit.child.alive() and not rabbit.answers():
+        rabbit.start_app()
     rabbit.start()
-    rabbit.ctl("set_vm_memory_high_watermark", "0.4")
+    set_alarm(rabbit, on=False)

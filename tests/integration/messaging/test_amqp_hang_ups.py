@@ -31,7 +31,14 @@ from shared.messaging.hang_ups import BODY_BYTES_MAX
 from shared.messaging.intake import split
 from shared.messaging.rpc_client import RpcClient
 from shared.settings import BrokerSettings
-from tests.integration.messaging.amqp import Raw, items, question, until
+from tests.integration.messaging.amqp import (
+    Raw,
+    add_user,
+    close_all_connections,
+    items,
+    question,
+    until,
+)
 
 # Far longer than a test may take: nothing here ends by a deadline unless it says so.
 LONG_SECONDS = 60
@@ -334,7 +341,7 @@ async def test_after_a_lost_connection_it_works_again(
     sitting = Answerer()
     await answering(sitting.handle)
     were = broker.consuming.current, broker.publishing.current
-    node.ctl("close_all_connections", "-p", vhost, "test")
+    close_all_connections(node, vhost)
     await until(
         lambda: (
             broker.is_ready
@@ -373,8 +380,7 @@ async def test_not_hearing_cancellations_is_a_problem_until_they_are_heard_again
 async def _plain_user(node: RabbitMQ, url: str, vhost: str, *rights: str) -> AsyncIterator[Broker]:
     """The broker, as a user with these rights to configure, write and read sees it."""
     name = f"plain-{vhost}-{uuid4().hex[:8]}"
-    node.ctl("add_user", name, "secret")
-    node.ctl("set_permissions", "-p", vhost, name, *rights)
+    add_user(node, vhost, name, *rights)
     address = str(URL(url).with_user(name).with_password("secret"))
     settings = BrokerSettings(url=(SecretStr(address),), connect_seconds=5, publish_seconds=2)
     async with Broker.open(settings, "plain") as plain:

@@ -13,7 +13,14 @@ from shared.contracts.routes import BUILD_LARGE, BUILD_SMALL, EVENTS_EXCHANGE, R
 from shared.errors import UnavailableError
 from shared.messaging.connection import Broker
 from shared.messaging.publisher import Publisher
-from tests.integration.messaging.amqp import Raw, build, items, until
+from tests.integration.messaging.amqp import (
+    Raw,
+    build,
+    close_all_connections,
+    items,
+    set_alarm,
+    until,
+)
 
 
 async def test_a_command_lies_in_its_routes_queue(broker: Broker, raw: Raw) -> None:
@@ -171,7 +178,7 @@ async def test_a_memory_alarm_fails_in_time_and_passes(
     broker: Broker, raw: Raw, node: RabbitMQ
 ) -> None:
     publisher = Publisher(broker)
-    node.ctl("set_vm_memory_high_watermark", "0.00001")
+    set_alarm(node, on=True)
 
     async def alarmed() -> bool:
         began = time.monotonic()
@@ -187,7 +194,7 @@ async def test_a_memory_alarm_fails_in_time_and_passes(
     await raw.channel.queue_purge(BUILD_SMALL.name)
     with pytest.raises(UnavailableError, match="alarm is on"):
         await publisher.publish(build(77))
-    node.ctl("set_vm_memory_high_watermark", "0.4")
+    set_alarm(node, on=False)
 
     async def recovered() -> bool:
         try:
@@ -209,7 +216,7 @@ async def test_the_topology_is_made_again_when_a_queue_is_gone(
     broker: Broker, raw: Raw, node: RabbitMQ, vhost: str
 ) -> None:
     await raw.channel.queue_delete(RECORDS.name)
-    node.ctl("close_all_connections", "-p", vhost, "test")
+    close_all_connections(node, vhost)
 
     async def is_back() -> bool:
         try:

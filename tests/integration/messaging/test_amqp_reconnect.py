@@ -23,7 +23,7 @@ from shared.messaging.delivery import Delivery
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import TOPOLOGY, definitions
 from shared.settings import BrokerSettings
-from tests.integration.messaging.amqp import Raw, build, until
+from tests.integration.messaging.amqp import Raw, add_user, build, close_all_connections, until
 
 
 @dataclass
@@ -86,7 +86,7 @@ async def line_to(url: str) -> AsyncIterator[tuple[Line, str]]:
 
 
 async def _all_connections_are_closed(node: RabbitMQ, vhost: str) -> None:
-    await asyncio.to_thread(node.ctl, "close_all_connections", "-p", vhost, "test")
+    await asyncio.to_thread(close_all_connections, node, vhost)
 
 
 async def _stopped_and_started(node: RabbitMQ, _vhost: str) -> None:
@@ -309,8 +309,7 @@ async def test_a_user_without_the_right_to_configure_can_work(
     url: str, broker: Broker, raw: Raw, node: RabbitMQ, vhost: str
 ) -> None:
     user = f"plain-{vhost}"
-    node.ctl("add_user", user, "secret")
-    node.ctl("set_permissions", "-p", vhost, user, r"^tallyport\.reply\.", ".*", ".*")
+    add_user(node, vhost, user, r"^tallyport\.reply\.", ".*", ".*")
     plain = str(URL(url).with_user(user).with_password("secret"))
     settings = BrokerSettings(url=(SecretStr(plain),), publish_seconds=2)
     async with Broker.open(settings, "plain") as second:

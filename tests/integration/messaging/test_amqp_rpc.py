@@ -28,7 +28,14 @@ from shared.messaging.connection import Broker
 from shared.messaging.consumer import Consumer
 from shared.messaging.delivery import Answer, Delivery, Reply
 from shared.messaging.rpc_client import RpcClient
-from tests.integration.messaging.amqp import Raw, items, question, until
+from tests.integration.messaging.amqp import (
+    Raw,
+    close_all_connections,
+    items,
+    question,
+    set_alarm,
+    until,
+)
 
 ENTRY = Entry("2", b"{", "aggregate.query.v1", "application/json", {})
 Answering = Callable[..., Awaitable[Consumer]]
@@ -311,7 +318,7 @@ async def test_it_works_again_after_the_broker_came_back(
     await answering(_echo)
     await rpc.call(question(), deadline_seconds=5)
     queue = rpc._reply_to
-    node.ctl("close_all_connections", "-p", vhost, "test")
+    close_all_connections(node, vhost)
     await until(lambda: rpc._reply_to not in (None, queue) and broker.is_ready)
     await rpc.call(question(), deadline_seconds=5)
 
@@ -345,7 +352,7 @@ async def test_an_alarm_is_said_and_passes(
     rpc: RpcClient, answering: Answering, node: RabbitMQ
 ) -> None:
     await answering(_echo)
-    node.ctl("set_vm_memory_high_watermark", "0.00001")
+    set_alarm(node, on=True)
 
     async def alarmed() -> bool:
         began = time.monotonic()
@@ -357,7 +364,7 @@ async def test_an_alarm_is_said_and_passes(
         return False
 
     await until(alarmed)
-    node.ctl("set_vm_memory_high_watermark", "0.4")
+    set_alarm(node, on=False)
 
     async def recovered() -> bool:
         try:
