@@ -1,0 +1,113 @@
+"""Items as PostgreSQL's COPY reads them: rows of text, made column by column.
+
+Comes in: `ItemColumns` and their register. Goes out: `ItemRows`. Making a row costs a microsecond
+this way; handing the driver a tuple costs three, and an object for each item twenty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from shared.contracts.failures import FailureDetail
+from shared.contracts.item_columns import ItemColumns
+from shared.database.registers import Register
+from shared.errors import InvalidArgumentError
+
+DETAILS_MAX = 20
+# How many rows are made at a time: the database has something to do from the first of them on.
+_ROWS_AT_ONCE = 2_000
+# What text of COPY writes otherwise. Line breaks are told to it whatever kind they are of.
+_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_SPECIAL = re.compile(r"[\\\t\n\r]")
+_NULL = "\\N"
+# Of every row; the meta columns that are in use come behind them.
+COLUMNS = ("unique_key", "amount", "originated_at", "description", "units")
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRows:
+    """Rows without what all of them have in common. `columns` are the physical ones."""
+
+    columns: tuple[str, ...]
+    rows: tuple[list[str], ...]
+
+    def __len__(self) -> int:
+        return len(self.rows[0])
+
+    def text(self, before: str) -> Iterator[bytes]:
+        """The rows for COPY, each behind the same values (tab-separated, without the last tab)."""
+        between = f"\n{before}\t"
+        for start in range(0, len(self), _ROWS_AT_ONCE):
+            part = [column[start : start + _ROWS_AT_ONCE] for column in self.rows]
+            rows = between.join(map("\t".join, zip(*part, strict=True)))
+            yield f"{before}\t{rows}\n".encode()
+
+    def numbered_text(self, before: str) -> bytes:
+        """The same with the row's number, from 0, behind those values."""
+        numbers = map(str, range(len(self)))
+        rows = map("\t".join, zip(numbers, *self.rows, strict=True))
+        return "".join(f"{before}\t{row}\n" for row in rows).encode()
+
+
+def rows_of(items: ItemColumns, register: Register) -> ItemRows:
+    """The items by physical column. Raises `InvalidArgumentError` naming every unknown label."""
+    _require_known_labels(items, register)
+    absent = [_NULL] * len(items)
+    values = [
+        _with_nulls(items.meta[label]) if label in items.meta else absent
+        for label in register.meta.values()
+    ]
+    units = [register.units if unit is None else unit for unit in items.units]
+    return ItemRows(
+        (*COLUMNS, *register.meta),
+        (
+            _escaped(items.unique_keys),
+            items.amounts,
+            items.moments,
+            _escaped(items.descriptions),
+            _escaped(units),
+            *values,
+        ),
+    )
+
+
+def _escaped(values: list[str]) -> list[str]:
+    """The values as they are but for the few that hold what COPY writes otherwise."""
+    if not _SPECIAL.search("".join(values)):
+        return values
+    return [_SPECIAL.sub(lambda found: _ESCAPES[found[0]], value) for value in values]
+
+
+def _with_nulls(values: Sequence[str | None]) -> list[str]:
+    """A missing value and an empty one are the same thing."""
+    texts = [value or "" for value in values]
+    if "" not in texts:
+        return _escaped(texts)
+    return [text or _NULL for text in _escaped(texts)]
+
+
+def _require_known_labels(items: ItemColumns, register: Register) -> None:
+    known = set(register.meta.values())
+    unknown = sorted(
+        (
+            (index, label)
+            for label in items.meta
+            if label not in known
+            for index in items.naming(label)
+        ),
+        key=lambda found: found[0],
+    )
+    if unknown:
+        details = tuple(
+            FailureDetail(
+                index=index,
+                field=f"meta.{label}",
+                reason="is not a meta-column of the register",
+            )
+            for index, label in unknown[:DETAILS_MAX]
+        )
+        raise InvalidArgumentError(
+            f"item {details[0].index}: {details[0].field} {details[0].reason}", details=details
+        )
