@@ -27,7 +27,8 @@ from bench.counting.system import System
 from services.recorder.record_items import ItemRecorder
 from services.recorder.rollup_keeper import RollupKeeper
 from services.recorder.settings import RecorderSettings
-from shared.contracts.recording import BATCH_RECORDS_MAX, Item, RecordItems
+from shared.contracts.item_columns import ItemBatch, ItemColumns
+from shared.contracts.recording import BATCH_RECORDS_MAX, Item
 from shared.database.pool import Connection, Database
 from shared.database.registers import insert_register
 from shared.rollups.definitions import ensure, totals_grids
@@ -182,8 +183,9 @@ async def _record(
 ) -> dict[str, float]:
     """The recorder's use case in this process, its keeper folding behind it."""
     register_id, store_id = await _new_register(system), system.whole.store_id
+    # As the consumer hands them over, read and checked.
     messages = [
-        RecordItems(store_id=store_id, register_id=register_id, items=tuple(chunk))
+        ItemBatch(store_id=store_id, register_id=register_id, items=ItemColumns.of(chunk))
         for chunk in chunks
     ]
     began = time.perf_counter()
