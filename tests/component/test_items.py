@@ -165,11 +165,11 @@ async def test_the_csv_is_all_of_it_guarded_and_exact(client: Client) -> None:
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8; header=present"
     assert body.decode() == (
         "unique_key,description,amount,units,originated_at,account,warehouse\r\n"
-        'z,,-1.50,USD,2023-12-31T23:59:59.999999Z,,\r\n'
-        'B,,0.10,kg,2024-01-01T00:00:00.000000Z,shop,\r\n'
+        "z,,-1.50,USD,2023-12-31T23:59:59.999999Z,,\r\n"
+        "B,,0.10,kg,2024-01-01T00:00:00.000000Z,shop,\r\n"
         'a,"\'=1+1, ""so""\r\nto speak",12345678901234567890.123456789,USD,'
         "2024-01-01T00:00:00.000000Z,fees,N\r\n"
-        'ключ,,1000,USD,2024-01-02T00:00:00.000000Z,fees,\r\n'
+        "ключ,,1000,USD,2024-01-02T00:00:00.000000Z,fees,\r\n"
     )
     response, body = await client.call(
         "HEAD", f"/registers/{register_id}/items", status=200, headers=CSV
