@@ -6,8 +6,7 @@ this way; handing the driver a tuple costs three, and an object for each item tw
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.contracts.failures import FailureDetail
@@ -18,9 +17,8 @@ from shared.errors import InvalidArgumentError
 DETAILS_MAX = 20
 # How many rows are made at a time: the database has something to do from the first of them on.
 _ROWS_AT_ONCE = 2_000
-# What text of COPY writes otherwise. Line breaks are told to it whatever kind they are of.
+# What text of COPY writes otherwise, the backslash first of all.
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
-_SPECIAL = re.compile(r"[\\\t\n\r]")
 _NULL = "\\N"
 # Of every row; the meta columns that are in use come behind them.
 COLUMNS = ("unique_key", "amount", "originated_at", "description", "units")
@@ -55,37 +53,46 @@ def rows_of(items: ItemColumns, register: Register) -> ItemRows:
     """The items by physical column. Raises `InvalidArgumentError` naming every unknown label."""
     _require_known_labels(items, register)
     absent = [_NULL] * len(items)
+    # A missing value and an empty one are the same thing.
     values = [
-        _with_nulls(items.meta[label]) if label in items.meta else absent
+        _cells(items.meta[label], {None: _NULL, "": _NULL}) if label in items.meta else absent
         for label in register.meta.values()
     ]
-    units = [register.units if unit is None else unit for unit in items.units]
     return ItemRows(
         (*COLUMNS, *register.meta),
         (
-            _escaped(items.unique_keys),
+            _keys(items.unique_keys),
             items.amounts,
             items.moments,
-            _escaped(items.descriptions),
-            _escaped(units),
+            _cells(items.descriptions, {}),
+            _cells(items.units, {None: _escaped(register.units)}),
             *values,
         ),
     )
 
 
-def _escaped(values: list[str]) -> list[str]:
-    """The values as they are but for the few that hold what COPY writes otherwise."""
-    if not _SPECIAL.search("".join(values)):
+def _cells(values: Sequence[str | None], written: Mapping[str | None, str]) -> list[str]:
+    """As COPY reads them, some of them as given. Columns repeat themselves: each value is looked
+    at once."""
+    cells: dict[str | None, str] = {
+        value: _escaped(value) for value in set(values) if value is not None
+    }
+    cells.update(written)
+    return [*map(cells.__getitem__, values)]
+
+
+def _keys(values: list[str]) -> list[str]:
+    """The same for values that are all different, of which few hold what is written otherwise."""
+    joined = "".join(values)
+    if not any(special in joined for special in _ESCAPES):
         return values
-    return [_SPECIAL.sub(lambda found: _ESCAPES[found[0]], value) for value in values]
+    return [_escaped(value) for value in values]
 
 
-def _with_nulls(values: Sequence[str | None]) -> list[str]:
-    """A missing value and an empty one are the same thing."""
-    texts = [value or "" for value in values]
-    if "" not in texts:
-        return _escaped(texts)
-    return [text or _NULL for text in _escaped(texts)]
+def _escaped(value: str) -> str:
+    for special, escape in _ESCAPES.items():
+        value = value.replace(special, escape)
+    return value
 
 
 def _require_known_labels(items: ItemColumns, register: Register) -> None:

@@ -8,10 +8,12 @@ with the same meaning; whatever is not is left to `Item`, which takes it or says
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, GetPydanticSchema, PrivateAttr, ValidatorFunctionWrapHandler
@@ -35,6 +37,7 @@ _MOMENT = (
 _AMOUNTS = re.compile(rf"{_AMOUNT}(?:\n{_AMOUNT})*+")
 _MOMENTS = re.compile(rf"{_MOMENT}(?:\n{_MOMENT})*+")
 _NUMBERS = {str, int, Decimal}
+_TEXT_OR_NONE = {str, type(None)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,8 +109,7 @@ def _moments(values: list[Any]) -> list[str]:
         raise ValueError
     _require_all(_MOMENTS, values)
     # There is no 30th of February: a ValueError.
-    for _ in map(datetime.fromisoformat, values):
-        pass
+    deque(map(datetime.fromisoformat, values), maxlen=0)
     return values
 
 
@@ -127,13 +129,14 @@ def _texts(values: list[Any], least: int, most: int) -> list[str]:
 
 
 def _some_texts(values: list[Any], most: int) -> list[str | None]:
-    if not set(map(type, values)) <= {str, type(None)}:
+    if not set(map(type, values)) <= _TEXT_OR_NONE:
         raise ValueError
-    _require_storable({value for value in set(values) if value}, 0, most)
+    _require_storable(filter(None, set(values)), 0, most)
     return values
 
 
 def _require_storable(texts: Iterable[str], least: int, most: int) -> None:
+    texts = list(texts)
     lengths = set(map(len, texts))
     if lengths and not (least <= min(lengths) and max(lengths) <= most):
         raise ValueError
@@ -147,21 +150,19 @@ def _meta(metas: list[Any]) -> dict[str, list[str | None]]:
     if set(map(type, metas)) != {dict}:
         raise ValueError
     # In the order in which they come, so that the first to be refused is the first that came.
-    labels: dict[str, None] = {}
-    for meta in metas:
-        if not meta.keys() <= labels.keys():
-            labels |= dict.fromkeys(meta)
-            if len(labels) > _LABELS_MAX:
-                raise ValueError
+    labels = dict.fromkeys(chain.from_iterable(metas))
+    if len(labels) > _LABELS_MAX:
+        raise ValueError
     _require_storable(labels, 1, _LABEL_CHARS_MAX)
-    return {label: _values(label, metas) for label in labels}
+    has_nulls = None in chain.from_iterable(map(dict.values, metas))
+    return {label: _values(label, metas, has_nulls=has_nulls) for label in labels}
 
 
-def _values(label: str, metas: list[dict[str, Any]]) -> list[str | None]:
+def _values(label: str, metas: list[dict[str, Any]], *, has_nulls: bool) -> list[str | None]:
     values = [meta.get(label) for meta in metas]
-    if None in values:
+    if has_nulls:
         values = [_given(meta[label]) if label in meta else None for meta in metas]
-    if not set(map(type, values)) <= {str, type(None)}:
+    if not set(map(type, values)) <= _TEXT_OR_NONE:
         values = [number_as_text(value) for value in values]
     return _some_texts(values, _TEXT_CHARS_MAX)
 
