@@ -95,7 +95,7 @@ async def test_json_comes_out_as_it_went_in(
 )
 async def test_a_line_is_one_object_and_nothing_else(body: bytes) -> None:
     with pytest.raises(MalformedError, match="line 1 is not JSON"):
-        await _split(body, NDJSON[0], size=1_000)
+        await _split(body + b"\n", NDJSON[0], size=1_000)
 
 
 @pytest.mark.parametrize("content_type", [JSON, NDJSON[0]])
@@ -124,7 +124,8 @@ async def test_what_a_message_may_not_hold_is_not_passed_on_as_it_came() -> None
 
 
 async def test_a_stray_quote_does_not_swallow_the_next_row() -> None:
-    body = b'unique_key,amount,originated_at\nk0,1,x\nab"c,1,"d\nk2,1,x"\n'
+    # Read on from the first, the second would close its quotes and make a row with it.
+    body = b'unique_key,amount,originated_at,a,b\nk0,1,x,y,z\nk"1,1,"x\ny",k"2,z\nk3,1,x,y,z\n'
     for size in (7, 1_000):
         with pytest.raises(MalformedError, match="row 1 is not CSV"):
             await _split(body, CSV, size=size)
