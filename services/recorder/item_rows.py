@@ -26,49 +26,58 @@ COLUMNS = ("unique_key", "amount", "originated_at", "description", "units")
 
 @dataclass(frozen=True, slots=True)
 class ItemRows:
-    """Rows without what all of them have in common. `columns` are the physical ones."""
+    """Rows without what all of them have in common. They are made while they are asked for."""
 
-    columns: tuple[str, ...]
-    rows: tuple[list[str], ...]
+    items: ItemColumns
+    register: Register
 
     def __len__(self) -> int:
-        return len(self.rows[0])
+        return len(self.items)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The physical columns of the rows."""
+        return (*COLUMNS, *self.register.meta)
 
     def text(self, before: str) -> Iterator[bytes]:
         """The rows for COPY, each behind the same values (tab-separated, without the last tab)."""
         between = f"\n{before}\t"
         for start in range(0, len(self), _ROWS_AT_ONCE):
-            part = [column[start : start + _ROWS_AT_ONCE] for column in self.rows]
-            rows = between.join(map("\t".join, zip(*part, strict=True)))
+            cells = self._cells(slice(start, start + _ROWS_AT_ONCE))
+            rows = between.join(map("\t".join, zip(*cells, strict=True)))
             yield f"{before}\t{rows}\n".encode()
 
     def numbered_text(self, before: str) -> bytes:
         """The same with the row's number, from 0, behind those values."""
         numbers = map(str, range(len(self)))
-        rows = map("\t".join, zip(numbers, *self.rows, strict=True))
+        rows = map("\t".join, zip(numbers, *self._cells(slice(None)), strict=True))
         return "".join(f"{before}\t{row}\n" for row in rows).encode()
+
+    def _cells(self, part: slice) -> list[list[str]]:
+        """Column by column."""
+        items = self.items
+        keys = _keys(items.unique_keys[part])
+        absent = [_NULL] * len(keys)
+        return [
+            keys,
+            items.amounts[part],
+            items.moments[part],
+            _cells(items.descriptions[part], {}),
+            _cells(items.units[part], {None: _escaped(self.register.units)}),
+            # A missing value and an empty one are the same thing.
+            *(
+                _cells(items.meta[label][part], {None: _NULL, "": _NULL})
+                if label in items.meta
+                else absent
+                for label in self.register.meta.values()
+            ),
+        ]
 
 
 def rows_of(items: ItemColumns, register: Register) -> ItemRows:
     """The items by physical column. Raises `InvalidArgumentError` naming every unknown label."""
     _require_known_labels(items, register)
-    absent = [_NULL] * len(items)
-    # A missing value and an empty one are the same thing.
-    values = [
-        _cells(items.meta[label], {None: _NULL, "": _NULL}) if label in items.meta else absent
-        for label in register.meta.values()
-    ]
-    return ItemRows(
-        (*COLUMNS, *register.meta),
-        (
-            _keys(items.unique_keys),
-            items.amounts,
-            items.moments,
-            _cells(items.descriptions, {}),
-            _cells(items.units, {None: _escaped(register.units)}),
-            *values,
-        ),
-    )
+    return ItemRows(items, register)
 
 
 def _cells(values: Sequence[str | None], written: Mapping[str | None, str]) -> list[str]:
