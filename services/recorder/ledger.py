@@ -4,7 +4,7 @@ Comes in: rows of items, in batches. Goes out: how many of each were new, or a `
 Nothing is ever updated or removed.
 
     register = await registers.lock_register(connection, ...)
-    new = await ledger.append(connection, register, batches)
+    await ledger.append(connection, register, batches)      or new = await ledger.append_new(...)
     await ledger.announce(connection, ...)
 
 What is read from the ledger itself waits in a table of the session first:
@@ -40,30 +40,13 @@ VOID_MARK = " - VOID"
 CONTRADICTIONS_TOLD_MAX = 20
 
 
-async def append(
-    connection: Connection, register: Register, batches: Sequence[ItemRows]
-) -> Counter[int] | None:
-    """Write what is new of the batches: how many by batch, or None for all of it.
+async def append(connection: Connection, register: Register, batches: Sequence[ItemRows]) -> None:
+    """Write the batches, all of which must be new, as nearly always they are: straight into the
+    ledger, which costs half of what it costs by way of another table.
 
-    Raises `ConflictError` naming the first rows whose key stands for something else, there or in
-    an earlier row; the transaction must fail then, for the others are written.
+    Raises `asyncpg.UniqueViolationError` at the first key that is known or comes twice; then the
+    transaction has failed, and another one can `append_new`.
     """
-    try:
-        async with connection.transaction():
-            await _copy(connection, register, batches)
-    except asyncpg.UniqueViolationError:
-        pass
-    else:
-        return None
-    await prepare(connection)
-    for number, batch in enumerate(batches):
-        await stage(connection, batch, number=number)
-    return await _append_new(connection, register)
-
-
-async def _copy(connection: Connection, register: Register, batches: Sequence[ItemRows]) -> None:
-    """When all of it is new, as nearly always: straight into the ledger, which costs half of what
-    it costs by way of another table. It fails on the first key that is known."""
     before = f"{register.store_id}\t{register.register_id}\t{register.version + 1}"
 
     async def text() -> AsyncIterator[bytes]:
@@ -77,6 +60,20 @@ async def _copy(connection: Connection, register: Register, batches: Sequence[It
         columns=("store_id", "register_id", "version", *batches[0].columns),
         format="text",
     )
+
+
+async def append_new(
+    connection: Connection, register: Register, batches: Sequence[ItemRows]
+) -> Counter[int]:
+    """Write what is new of the batches: how many by batch.
+
+    Raises `ConflictError` naming the first rows whose key stands for something else, there or in
+    an earlier row; the transaction must fail then, for the others are written.
+    """
+    await prepare(connection)
+    for number, batch in enumerate(batches):
+        await stage(connection, batch, number=number)
+    return await _append_new(connection, register)
 
 
 async def prepare(connection: Connection) -> None:
@@ -111,7 +108,8 @@ async def take_reversals(
 
 
 async def append_staged(connection: Connection, register: Register) -> Counter[int] | None:
-    """As `append`, of what was brought."""
+    """Write what is new of what was brought: how many by batch, or None for all of it. Raises
+    `ConflictError` as `append_new` does."""
     try:
         async with connection.transaction():
             await connection.execute(_SQL["append_all"], *_place(register))

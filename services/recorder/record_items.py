@@ -6,7 +6,10 @@ that wait at the same time are committed together, and are judged as if each had
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+
+import asyncpg
 
 from services.recorder import ledger
 from services.recorder.item_rows import ItemRows, rows_of
@@ -41,18 +44,32 @@ class ItemRecorder:
 
     async def _write(self, key: tuple[int, int], batches: Sequence[ItemBatch]) -> Sequence[Outcome]:
         try:
-            return await write(self._database, lambda link: write_batches(link, *key, batches))
+            return await self._committed(key, batches)
         except TallyportError as error:
             if not isinstance(error, ConflictError) or len(batches) == 1:
                 return [error] * len(batches)
         # One of them contradicts the ledger, or the others. Rare: each gets its own transaction.
         return [outcome for batch in batches for outcome in await self._write(key, [batch])]
 
+    async def _committed(self, key: tuple[int, int], batches: Sequence[ItemBatch]) -> list[Outcome]:
+        try:
+            return await write(self._database, lambda link: write_batches(link, *key, batches))
+        except asyncpg.UniqueViolationError:
+            return await write(
+                self._database, lambda link: write_batches(link, *key, batches, all_new=False)
+            )
+
 
 async def write_batches(
-    connection: Connection, store_id: int, register_id: int, batches: Sequence[ItemBatch]
+    connection: Connection,
+    store_id: int,
+    register_id: int,
+    batches: Sequence[ItemBatch],
+    *,
+    all_new: bool = True,
 ) -> list[Outcome]:
-    """Append all batches in the caller's transaction; an outcome for each.
+    """Append all batches in the caller's transaction; an outcome for each. With `all_new` a key
+    that is known is an `asyncpg.UniqueViolationError`: to be done again without.
 
     A batch whose items are not valid is left out and has its error as outcome. `ConflictError` is
     raised, because what it is about is already written: the caller rolls back.
@@ -72,7 +89,11 @@ async def write_batches(
             outcomes.append(Recorded(inserted=len(batch.items)))
     if not valid:
         return outcomes
-    new = await ledger.append(connection, register, valid)
+    new: Counter[int] | None = None
+    if all_new:
+        await ledger.append(connection, register, valid)
+    else:
+        new = await ledger.append_new(connection, register, valid)
     await ledger.announce(
         connection,
         store_id,

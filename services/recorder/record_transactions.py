@@ -109,7 +109,6 @@ async def _post(
         for key, old in replaced.items()
         for number in range(1, old.posted_lines + 1)
     ]
-    new = None
     if posted:
         await ledger.prepare(connection)
         found = await ledger.take_reversals(
@@ -119,13 +118,12 @@ async def _post(
             raise RuntimeError(f"the sales register of store {register.store_id} lacks lines")
         if lines:
             await ledger.stage(connection, rows_of(lines, locked))
-        new = await ledger.append_staged(connection, locked)
+        if await ledger.append_staged(connection, locked) is not None:
+            raise RuntimeError(
+                f"the sales register of store {register.store_id} has lines posted by nobody"
+            )
     elif lines:
-        new = await ledger.append(connection, locked, [rows_of(lines, locked)])
-    if new is not None:
-        raise RuntimeError(
-            f"the sales register of store {register.store_id} has lines posted by nobody"
-        )
+        await ledger.append(connection, locked, [rows_of(lines, locked)])
     return len(posted)
 
 
