@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -37,7 +37,6 @@ _MOMENT = (
 _AMOUNTS = re.compile(rf"{_AMOUNT}(?:\n{_AMOUNT})*+")
 _MOMENTS = re.compile(rf"{_MOMENT}(?:\n{_MOMENT})*+")
 _NUMBERS = {str, int, Decimal}
-_TEXT_OR_NONE = {str, type(None)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,14 +81,15 @@ def _plain(items: list[Any]) -> ItemColumns | None:
         if set(map(type, items)) != {dict}:
             return None
         return ItemColumns(
-            _texts([item["unique_key"] for item in items], 1, _KEY_CHARS_MAX),
+            _keys([item["unique_key"] for item in items]),
             _amounts([item["amount"] for item in items]),
             _moments([item["originated_at"] for item in items]),
-            _texts([item.get("description", "") for item in items], 0, _TEXT_CHARS_MAX),
+            _texts([item.get("description", "") for item in items], _TEXT_CHARS_MAX),
             _some_texts([item.get("units") for item in items], _KEY_CHARS_MAX),
             _meta([item.get("meta", _NO_META) for item in items]),
         )
-    except (KeyError, ValueError):  # of which UnicodeEncodeError is one
+    # A UnicodeEncodeError is a ValueError; a list or a dict where a text belongs, a TypeError.
+    except (KeyError, ValueError, TypeError):
         return None
 
 
@@ -97,9 +97,10 @@ _NO_META: dict[str, object] = {}
 
 
 def _amounts(values: list[Any]) -> list[str]:
-    if not set(map(type, values)) <= _NUMBERS:
+    types = set(map(type, values))
+    if not types <= _NUMBERS:
         raise ValueError
-    texts = list(map(str, values))
+    texts = values if types == {str} else [*map(str, values)]
     _require_all(_AMOUNTS, texts)
     return texts
 
@@ -120,23 +121,33 @@ def _require_all(lines: re.Pattern[str], values: list[str]) -> None:
         raise ValueError
 
 
-def _texts(values: list[Any], least: int, most: int) -> list[str]:
-    """Columns repeat themselves: each value is looked at once."""
+def _keys(values: list[Any]) -> list[str]:
     if set(map(type, values)) != {str}:
         raise ValueError
-    _require_storable(set(values), least, most)
+    _require_storable(values, 1, _KEY_CHARS_MAX)
+    return values
+
+
+def _texts(values: list[Any], most: int) -> list[str]:
+    """Columns repeat themselves: each value is looked at once."""
+    distinct = set(values)
+    if set(map(type, distinct)) != {str}:
+        raise ValueError
+    _require_storable(distinct, 0, most)
     return values
 
 
 def _some_texts(values: list[Any], most: int) -> list[str | None]:
-    if not set(map(type, values)) <= _TEXT_OR_NONE:
+    """The same, some of them None. Nothing else is equal to a text: what is not one shows."""
+    distinct = set(values)
+    distinct.discard(None)
+    if not set(map(type, distinct)) <= {str}:
         raise ValueError
-    _require_storable(filter(None, set(values)), 0, most)
+    _require_storable(distinct, 0, most)
     return values
 
 
-def _require_storable(texts: Iterable[str], least: int, most: int) -> None:
-    texts = list(texts)
+def _require_storable(texts: Collection[str], least: int, most: int) -> None:
     lengths = set(map(len, texts))
     if lengths and not (least <= min(lengths) and max(lengths) <= most):
         raise ValueError
@@ -162,9 +173,11 @@ def _values(label: str, metas: list[dict[str, Any]], *, has_nulls: bool) -> list
     values = [meta.get(label) for meta in metas]
     if has_nulls:
         values = [_given(meta[label]) if label in meta else None for meta in metas]
-    if not set(map(type, values)) <= _TEXT_OR_NONE:
-        values = [number_as_text(value) for value in values]
-    return _some_texts(values, _TEXT_CHARS_MAX)
+    try:
+        return _some_texts(values, _TEXT_CHARS_MAX)
+    except ValueError:
+        # Numbers, perhaps.
+        return _some_texts([number_as_text(value) for value in values], _TEXT_CHARS_MAX)
 
 
 def _given(value: object) -> object:
