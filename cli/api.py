@@ -7,7 +7,7 @@ answer, or one of the errors of `outcomes`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +27,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 BUSY = frozenset({429, 503})
 
 Chunks = AsyncIterator[bytes]
+# The second, where a name may come twice.
+Params = Mapping[str, str] | Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Api:
         json: Any = None,
         stream: Stream | None = None,
         headers: Mapping[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
+        params: Params | None = None,
         repeatable: bool | None = None,
     ) -> bytes:
         """The answer's body. `repeatable`: sending it twice equals sending it once, so that a
@@ -95,7 +97,7 @@ class Api:
         json: Any,
         stream: Stream | None,
         headers: Mapping[str, str] | None,
-        params: Mapping[str, str] | None,
+        params: Params | None,
     ) -> tuple[int, bytes, float]:
         sent = dict(headers or {})
         upload: _Upload | None = None

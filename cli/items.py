@@ -110,6 +110,51 @@ async def query(
     return Answer(body, analysis_table(parse(body), by or []))
 
 
+@service_command(app, "list")
+async def list_(
+    api: Api,
+    *,
+    register: Register,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="A day or an instant; all from the first on, if left out."),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="The same; a day means its last instant.")
+    ] = None,
+    timezone: Timezone = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            help="label=value; again for each label. The same label again: one of its values.",
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1_000)] = 100,
+    after: Annotated[
+        str | None, typer.Option("--after", help="The `next` of the page before.")
+    ] = None,
+) -> Answer:
+    """The items themselves, a page at a time."""
+    params = [("limit", str(limit))]
+    if start is not None:
+        params.append(("start_at", first_instant(start, timezone)))
+    if end is not None:
+        params.append(("end_at", last_instant(end, timezone)))
+    if after is not None:
+        params.append(("after", after))
+    params += map(_wanted, where or [])
+    body = await api.call("GET", f"/registers/{register}/items", params=params)
+    return Answer(body, items_table(parse(body)))
+
+
+def _wanted(text: str) -> tuple[str, str]:
+    label, sign, value = text.partition("=")
+    if not sign:
+        raise UsageError(f"{text} is not label=value")
+    return f"meta[{label}]", value
+
+
 def _condition(text: str) -> dict[str, str]:
     """`label=value` or `label!=value`; nothing behind the sign means a missing value."""
     label, sign, value = text.partition("=")
@@ -133,6 +178,18 @@ def grouped_table(answer: dict[str, Any], labels: list[str]) -> Table:
         group = row["group"] if isinstance(row["group"], list) else [row["group"]]
         rows.append([row["period"], *group, row["value"]])
     return table(answer["title"], columns, rows)
+
+
+def items_table(page: dict[str, Any]) -> Table:
+    """A row an item; the title says how to go on."""
+    items = page["items"]
+    labels = list(items[0]["meta"]) if items else []
+    fields = ("originated_at", "unique_key", "description", "amount", "units")
+    rows = [
+        [*(item[f] for f in fields), *(item["meta"][each] for each in labels)] for item in items
+    ]
+    title = f"Items (more: --after {page['next']})" if page["next"] else "Items"
+    return table(title, [*fields, *labels], rows)
 
 
 def analysis_table(answer: dict[str, Any], labels: list[str]) -> Table:

@@ -157,10 +157,14 @@ def writing_rows(figures: Figures) -> Rows:
     return [
         ["bare COPY, the same rows, table and indexes (without the one by version)",
          f"{w.copied:,.0f}"],
+        ["the same with the foreign key that the table had before rollups",
+         f"{w.copied_checked:,.0f}"],
         ["the recorder's use case, five rollups kept", f"{w.recorded:,.0f}"],
         ["the same, until all is folded", f"{w.recorded_and_folded:,.0f}"],
         ["through HTTP and RabbitMQ, five rollups kept", f"{w.over_http:,.0f}"],
         ["the same, until all is folded", f"{w.over_http_and_folded:,.0f}"],
+        *([f"CPU seconds of 100,000 rows through HTTP: {name}", f"{seconds:.2f}"]
+          for name, seconds in w.cpu.items()),
     ]  # fmt: skip
 
 

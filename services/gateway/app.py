@@ -11,6 +11,7 @@ from aiohttp import web
 
 from services.gateway.access import require_token
 from services.gateway.dependencies import DEPENDENCIES, Dependencies
+from services.gateway.handlers.items import STREAMS
 from services.gateway.middlewares import answer_errors, observe
 from services.gateway.routes import add_routes
 from services.gateway.settings import GatewayServiceSettings
@@ -80,6 +81,7 @@ def make_app(dependencies: Dependencies, readiness: Readiness) -> web.Applicatio
     # Bodies are read by `bodies`, each with its own limit; aiohttp's would count none of them.
     app = web.Application(middlewares=[observe, answer_errors, require_token])
     app[DEPENDENCIES] = dependencies
+    app[STREAMS] = asyncio.Semaphore(dependencies.settings.gateway.item_streams_max)
     app.add_routes(operations_routes(readiness))
     add_routes(app)
     return app

@@ -8,6 +8,7 @@ from services.gateway.handlers import (
     aggregates,
     dimensions,
     entry,
+    items,
     records,
     registers,
     report_collection,
@@ -44,6 +45,7 @@ def add_routes(app: web.Application) -> None:
     router.add_patch(f"/registers/{_ID}", registers.update)
     router.add_get(f"/registers/{_ID}/dimensions", dimensions.labels)
     router.add_get(f"/registers/{_ID}/dimensions/{{label}}", dimensions.values)
+    router.add_get(f"/registers/{_ID}/items", items.listing)
     router.add_post(f"/registers/{_ID}/items", records.items)
     router.add_post(f"/registers/{_ID}/items/void", records.void)
     router.add_post("/customers", records.customers)

@@ -37,6 +37,9 @@ class GatewaySettings(BaseSettings):
     batch_bytes: int = Field(default=2 * MIB, ge=1_024, le=6 * MIB)
     record_bytes_max: int = Field(default=256 * 1_024, ge=1_024, le=2 * MIB)
     batches_in_flight: int = Field(default=4, ge=1, le=64)
+    # Each holds a connection and a snapshot for as long as its caller takes.
+    item_streams_max: int = Field(default=3, ge=1, le=100)
+    item_stream_seconds: float = Field(default=600.0, gt=0, le=3_600)
 
 
 class GatewayServiceSettings(BaseSettings):

@@ -12,6 +12,7 @@ PostgreSQL, all of a message or none; after the commit `recorded.v1` or `registe
     change_registers      create, rename, add labels
     posting               what a transaction amounts to, and its lines: pure
     transaction_rows      the rows of transactions
+    item_rows             items as COPY reads them: pure
     ledger                the one place that writes items
     lanes                 what waits for the same register is committed together
     writing               a transaction, and again if the database asks for it

@@ -21,11 +21,11 @@ from services.recorder.record_subscriptions import record_subscriptions
 from services.recorder.record_transactions import record_transactions
 from services.recorder.rollup_keeper import RollupKeeper
 from services.recorder.void_item import void_item
+from shared.contracts.item_columns import ItemBatch
 from shared.contracts.message import Message
 from shared.contracts.recording import (
     RecordCustomers,
     Recorded,
-    RecordItems,
     RecordSubscriptions,
     RecordTransactions,
     RegisterCreate,
@@ -58,13 +58,13 @@ def handlers_of(
             database, message, redelivered=delivery.redelivered
         ),
         RegisterUpdate: lambda message, _: update_register(database, message),
-        RecordItems: lambda message, _: items.record(message),
+        ItemBatch: lambda message, _: items.record(message),
         VoidItem: lambda message, _: void_item(database, message),
         RecordCustomers: lambda message, _: record_customers(database, message),
         RecordTransactions: lambda message, _: record_transactions(database, message),
         RecordSubscriptions: lambda message, _: record_subscriptions(database, message),
     }
-    written = {RecordItems, VoidItem, RecordTransactions}
+    written = {ItemBatch, VoidItem, RecordTransactions}
 
     def recorded(message: Any) -> None:
         promised()

@@ -8,17 +8,19 @@ transaction in that ledger always add up to its total_order, or to nothing if it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from services.recorder import ledger, transaction_rows
-from services.recorder.ledger import Row
-from services.recorder.posting import Content, content_of, lines_of, payment_method_of
+from services.recorder.item_rows import rows_of
+from services.recorder.posting import Content, Line, content_of, lines_of, payment_method_of
 from services.recorder.writing import write
 from shared.contracts.failures import FailureDetail
+from shared.contracts.item_columns import ItemColumns
 from shared.contracts.recording import Recorded, RecordTransactions, Transaction
 from shared.database import accounts, registers
 from shared.database.accounts import Store
 from shared.database.pool import Connection, Database
+from shared.database.registers import Register
 from shared.errors import InvalidArgumentError, NotFoundError
 
 FIRST_REVISION = 1
@@ -71,35 +73,18 @@ async def write_transactions(
     if len(new) < len(contents):
         stored = await transaction_rows.lock(connection, store_id, [*(contents.keys() - new)])
     replaced = {key: old for key, old in stored.items() if old.content != contents[key]}
-    await ledger.prepare(connection)
-    reversed_lines = 0
+    written = [content for key, content in contents.items() if key in new or key in replaced]
+    revisions = {key: old.revision + 1 for key, old in replaced.items()}
+    lines = posted_lines(written, revisions)
     if replaced:
         await transaction_rows.replace(connection, store_id, [*replaced])
-        posted = [
-            line_key(key, old.revision, number)
-            for key, old in replaced.items()
-            for number in range(1, old.posted_lines + 1)
-        ]
-        reversed_lines = await ledger.take_reversals(
-            connection, store_id, register.register_id, posted
-        )
-        if reversed_lines != len(posted):
-            raise RuntimeError(f"the sales register of store {store_id} lacks posted lines")
-    written = [content for key, content in contents.items() if key in new or key in replaced]
     await transaction_rows.insert_parts(connection, store_id, written)
-    rows = [
-        row
-        for content in written
-        for row in rows_of(content, revision=_revision(replaced.get(content.transaction_id)))
-    ]
-    await ledger.fill(connection, rows, tuple(registers.SALES_META))
-    if await ledger.append(connection, store_id, register.register_id) is not None:
-        raise RuntimeError(f"the sales register of store {store_id} has lines posted by nobody")
+    reversed_lines = await _post(connection, register, lines, replaced)
     await ledger.announce(
         connection,
         store_id,
         register.register_id,
-        inserted=reversed_lines + len(rows),
+        inserted=reversed_lines + len(lines),
         traceparent=traceparent,
     )
     return Recorded(
@@ -109,8 +94,37 @@ async def write_transactions(
     )
 
 
-def _revision(old: transaction_rows.Stored | None) -> int:
-    return FIRST_REVISION if old is None else old.revision + 1
+async def _post(
+    connection: Connection,
+    register: Register,
+    lines: ItemColumns,
+    replaced: Mapping[str, transaction_rows.Stored],
+) -> int:
+    """Append the lines, and the reverses of those that the replaced ones posted: how many."""
+    locked = await registers.lock_register(connection, register.store_id, register.register_id)
+    if locked is None:
+        raise RuntimeError("registers are never removed")
+    posted = [
+        line_key(key, old.revision, number)
+        for key, old in replaced.items()
+        for number in range(1, old.posted_lines + 1)
+    ]
+    if posted:
+        await ledger.prepare(connection)
+        found = await ledger.take_reversals(
+            connection, register.store_id, register.register_id, posted
+        )
+        if found != len(posted):
+            raise RuntimeError(f"the sales register of store {register.store_id} lacks lines")
+        if lines:
+            await ledger.stage(connection, rows_of(lines, locked))
+        if await ledger.append_staged(connection, locked) is not None:
+            raise RuntimeError(
+                f"the sales register of store {register.store_id} has lines posted by nobody"
+            )
+    elif lines:
+        await ledger.append(connection, locked, [rows_of(lines, locked)])
+    return len(posted)
 
 
 def line_key(transaction_id: str, revision: int, number: int) -> str:
@@ -118,26 +132,43 @@ def line_key(transaction_id: str, revision: int, number: int) -> str:
     return f"{transaction_id}/{revision}/{number}"
 
 
-def rows_of(content: Content, *, revision: int) -> Iterable[Row]:
-    """The lines of a transaction, in the columns of `SALES_META`."""
-    method = payment_method_of(content)
-    for number, line in enumerate(lines_of(content), start=1):
-        yield (
-            0,
-            number,
-            line_key(content.transaction_id, revision, number),
-            str(line.amount),
-            content.transaction_date,
-            line.description,
-            content.currency,
-            content.transaction_id,
-            content.customer_id,
-            line.sku,
-            line.kind,
-            content.country or None,
-            content.currency,
-            line.category,
-            content.type,
-            method,
-            line.coupon,
-        )
+def posted_lines(contents: Sequence[Content], revisions: Mapping[str, int]) -> ItemColumns:
+    """The lines of the transactions, for the sales register; those without a revision are new."""
+    lines = [
+        (content, content.transaction_date.isoformat(), payment_method_of(content), number, line)
+        for content in contents
+        for number, line in enumerate(lines_of(content), start=1)
+    ]
+    labels = tuple(registers.SALES_META.values())
+    values = [_labelled(content, line, method) for content, _, method, _, line in lines]
+    return ItemColumns(
+        [
+            line_key(
+                content.transaction_id,
+                revisions.get(content.transaction_id, FIRST_REVISION),
+                number,
+            )
+            for content, _, _, number, _ in lines
+        ],
+        [str(line.amount) for *_, line in lines],
+        [moment for _, moment, *_ in lines],
+        [line.description for *_, line in lines],
+        [content.currency for content, *_ in lines],
+        dict(zip(labels, map(list, zip(*values, strict=True)), strict=True)) if values else {},
+    )
+
+
+def _labelled(content: Content, line: Line, method: str | None) -> tuple[str | None, ...]:
+    """In the order of `SALES_META`."""
+    return (
+        content.transaction_id,
+        content.customer_id,
+        line.sku,
+        line.kind,
+        content.country,
+        content.currency,
+        line.category,
+        content.type,
+        method,
+        line.coupon,
+    )

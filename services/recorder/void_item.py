@@ -11,7 +11,7 @@ from services.recorder.record_items import require_writable
 from services.recorder.writing import write
 from shared.contracts.recording import Recorded, VoidItem
 from shared.database.pool import Connection, Database
-from shared.database.registers import find_register
+from shared.database.registers import lock_register
 from shared.errors import NotFoundError
 
 
@@ -21,11 +21,11 @@ async def void_item(database: Database, message: VoidItem) -> Recorded:
 
     async def work(connection: Connection) -> Recorded:
         store_id, register_id = message.store_id, message.register_id
-        require_writable(await find_register(connection, store_id, register_id))
+        register = require_writable(await lock_register(connection, store_id, register_id))
         await ledger.prepare(connection)
         if not await ledger.take_reversals(connection, store_id, register_id, [message.unique_key]):
             raise NotFoundError(f"no item has the unique_key {message.unique_key!r}")
-        if await ledger.append(connection, store_id, register_id) is not None:
+        if await ledger.append_staged(connection, register) is not None:
             return Recorded(duplicates=1)
         await ledger.announce(
             connection,

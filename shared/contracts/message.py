@@ -51,6 +51,10 @@ class Message(Contract):
     sent_at: AwareDatetime = Field(default_factory=_now)
     traceparent: str | None = Field(default=None, max_length=64)
 
+    def to_json(self) -> bytes:
+        """As it travels: UTF-8 JSON, decimals as text, so that no reader rounds them."""
+        return self.model_dump_json().encode()
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Take `KIND` from the Literal that the subclass gives `kind`: written once."""
@@ -101,7 +105,7 @@ def _digits_in_range(value: Decimal) -> Decimal:
     return value
 
 
-def _number_as_text(value: object) -> object:
+def number_as_text(value: object) -> object:
     """JSON numbers become text (docs/http.md, Registers): `5` is "5", `1.50` stays "1.50"."""
     if isinstance(value, Decimal):
         # `1E+999999999` would be a gigabyte of zeros.
@@ -137,12 +141,12 @@ Key = Annotated[str, StringConstraints(min_length=1, max_length=255), *_storable
 # The caller's own ids: numbers are as welcome as text and are kept as text.
 ForeignId = Annotated[
     str,
-    BeforeValidator(_number_as_text),
+    BeforeValidator(number_as_text),
     StringConstraints(min_length=1, max_length=64),
     *_storable,
 ]
 MetaValue = Annotated[
-    str, BeforeValidator(_number_as_text), StringConstraints(max_length=1_000), *_storable
+    str, BeforeValidator(number_as_text), StringConstraints(max_length=1_000), *_storable
 ]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=63), *_storable]
 Amount = Annotated[

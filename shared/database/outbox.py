@@ -69,7 +69,6 @@ async def _enqueue(
         {"traceparent": message.traceparent} if message.traceparent else {},
         message.model_dump_json().encode(),
     )
-    await connection.execute(_SQL["wake"])
 
 
 async def take(

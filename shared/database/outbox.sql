@@ -1,10 +1,10 @@
 -- name: enqueue
--- Promise to publish, in the transaction that makes it true.
-INSERT INTO outbox (store_id, message_id, kind, exchange, routing_key, mandatory, headers, body)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
-
--- name: wake
--- Wake the relays of all processes when (and only when) this transaction commits.
+-- Promise to publish, in the transaction that makes it true, and wake the relays of all processes
+-- when (and only when) it commits.
+WITH promised AS (
+    INSERT INTO outbox (store_id, message_id, kind, exchange, routing_key, mandatory, headers, body)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+)
 SELECT pg_notify('tallyport_outbox', '');
 
 -- name: take

@@ -68,6 +68,12 @@ async def find_register(connection: Connection, store_id: int, register_id: int)
     return _register(await connection.fetchrow(_SQL["find_register"], store_id, register_id))
 
 
+async def lock_register(connection: Connection, store_id: int, register_id: int) -> Register | None:
+    """The same, and nobody else writes to it or changes it until the commit. What is written now
+    bears its next version, `version + 1`."""
+    return _register(await connection.fetchrow(_SQL["lock_register"], store_id, register_id))
+
+
 async def find_sales_register(connection: Connection, store_id: int) -> Register | None:
     """The ledger that the store's transactions are posted to; None before the first of them."""
     return _register(await connection.fetchrow(_SQL["find_sales_register"], store_id))
@@ -144,7 +150,7 @@ async def update_register(
     `units` is for items to come. Raises `NotFoundError`; `ConflictError` for a label in use that
     would be renamed or moved; `InvalidArgumentError` for more labels than columns.
     """
-    now = _register(await connection.fetchrow(_SQL["lock_register"], store_id, register_id))
+    now = await lock_register(connection, store_id, register_id)
     if now is None:
         raise NotFoundError("Invalid register_id")
     wanted = (
@@ -157,14 +163,6 @@ async def update_register(
     return _written(
         await connection.fetchrow(_SQL["update_register"], store_id, register_id, *wanted)
     )
-
-
-async def next_version(connection: Connection, store_id: int, register_id: int) -> int:
-    """What `bump_version` will make it. Nobody else writes to the register until the commit."""
-    version = await connection.fetchval(_SQL["next_version"], store_id, register_id)
-    if version is None:
-        raise NotFoundError("Invalid register_id")
-    return int(version)
 
 
 async def bump_version(connection: Connection, store_id: int, register_id: int) -> int:

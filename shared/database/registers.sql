@@ -4,7 +4,9 @@ SELECT store_id, register_id, name, units, meta, version, is_sales, created_at, 
   FROM registers WHERE store_id = $1 AND register_id = $2;
 
 -- name: lock_register
--- The same, held against other changes of its definition, and against writers of items.
+-- The same, held against other changes of its definition and against writers of items. What is
+-- written bears the version that comes next: the row is held to the commit, so that versions are in
+-- the order of commits, and who sees one sees all before it.
 SELECT store_id, register_id, name, units, meta, version, is_sales, created_at, updated_at
   FROM registers WHERE store_id = $1 AND register_id = $2
    FOR NO KEY UPDATE;
@@ -46,12 +48,6 @@ UPDATE registers
    SET name = $3, units = $4, meta = $5, version = version + 1, updated_at = now()
  WHERE store_id = $1 AND register_id = $2
 RETURNING store_id, register_id, name, units, meta, version, is_sales, created_at, updated_at;
-
--- name: next_version
--- The version that a writer's items will bear. The row is held from here to the commit, so that
--- versions are in the order of commits: who sees one sees all before it.
-SELECT version + 1 FROM registers WHERE store_id = $1 AND register_id = $2
-   FOR NO KEY UPDATE;
 
 -- name: bump_version
 -- Its items have changed.

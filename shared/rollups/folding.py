@@ -7,6 +7,8 @@ Only one folder at a time has a rollup; how far behind it is costs speed, never 
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,6 +26,8 @@ BUILD_SECONDS = 3_600.0
 SHRINK_MIN = 5
 # ... which is judged once there are enough of them.
 JUDGED_ITEMS_MIN = 20_000
+# Store, register, from and to which version, from and to when.
+_TAIL_ARGUMENTS = 6
 _BIN = {Grain.QUARTER: "15 minutes", Grain.HOUR: "1 hour"}
 
 
@@ -52,8 +56,9 @@ async def fold(
             return Folded(0, 0)
         target = await connection.fetchval(_SQL["version"], store_id, register_id)
         items = 0
-        for rollup in locked:
-            items = max(items, await _fold_one(connection, store_id, register_id, rollup, target))
+        for group in _groups(locked, builds=builds):
+            found = await _fold_group(connection, group, target)
+            items = max(items, found)
         return Folded(len(locked), items)
 
 
@@ -74,7 +79,7 @@ async def rebuild(database: Database, store_id: int, register_id: int, rollup_id
         target = await connection.fetchval(_SQL["version"], store_id, register_id)
         if fresh is None:
             return 0
-        return await _fold_one(connection, store_id, register_id, fresh, target)
+        return await _fold_group(connection, [fresh], target)
 
 
 async def registers_behind(database: Database, *, limit: int) -> list[tuple[int, int]]:
@@ -84,58 +89,78 @@ async def registers_behind(database: Database, *, limit: int) -> list[tuple[int,
     return [(row["store_id"], row["register_id"]) for row in rows]
 
 
-async def _fold_one(
-    connection: Connection,
-    store_id: int,
-    register_id: int,
-    rollup: asyncpg.Record,
-    target: int,
+def _groups(rollups: Sequence[asyncpg.Record], *, builds: bool) -> list[list[asyncpg.Record]]:
+    """Those that lack the same items: nearly always all of them. Builds are on their own, or a
+    whole register would be kept aside to be read twice."""
+    if builds:
+        return [[rollup] for rollup in rollups]
+    groups: defaultdict[int, list[asyncpg.Record]] = defaultdict(list)
+    for rollup in rollups:
+        groups[rollup["synced_version"]].append(rollup)
+    return list(groups.values())
+
+
+async def _fold_group(
+    connection: Connection, rollups: Sequence[asyncpg.Record], target: int
 ) -> int:
-    extent = await connection.fetchrow(
-        _SQL["extent"],
-        store_id,
-        register_id,
-        rollup["synced_version"],
+    """Bring all of them, of one register and at one version, to the target; how many items that
+    took."""
+    of = rollups[0]
+    tail = (
+        of["store_id"],
+        of["register_id"],
+        of["synced_version"],
         target,
         COVER_START,
         COVER_END,
-        timeout=BUILD_SECONDS,
     )
-    items = extent["items"] if extent else 0
-    added = 0
-    first: datetime | None = None
-    last: datetime | None = None
-    if extent is not None and items:
-        grid = Grid(Grain(rollup["grain"]), rollup["zone"])
-        if grid.zone and rollup["zone_digest"] != zone_digest(grid.zone):
-            return 0  # cut by other rules: it waits for a rebuild, and no question uses it
-        first, last = grid.floor(extent["first"]), grid.floor(extent["last"])
-        statement, days = _statement(grid, tuple(rollup["columns"]), extent)
-        added = await connection.fetchval(
-            statement,
-            store_id,
-            register_id,
-            rollup["rollup_id"],
-            rollup["synced_version"],
-            target,
-            COVER_START,
-            COVER_END,
-            *days,
-            timeout=BUILD_SECONDS,
-        )
-        if (
-            rollup["columns"]
-            and items >= JUDGED_ITEMS_MIN
-            and rollup["synced_version"] < 0
-            and added * SHRINK_MIN > items
-        ):
-            await connection.execute(_SQL["empty"], store_id, rollup["rollup_id"])
-            await connection.execute(_SQL["reject"], store_id, rollup["rollup_id"])
-            return int(items)
-    await connection.execute(
-        _SQL["advance"], store_id, rollup["rollup_id"], target, added, items, first, last
-    )
-    return int(items)
+    extent = await connection.fetchrow(_SQL["extent"], *tail, timeout=BUILD_SECONDS)
+    if extent is None or not extent["items"]:
+        for rollup in rollups:
+            await connection.execute(_SQL["advance"], *_key(rollup), target, 0, 0, None, None)
+        return 0
+    # One that is cut by other rules waits for a rebuild, and no question uses it.
+    current = [rollup for rollup in rollups if _is_current(rollup)]
+    if not current:
+        return 0
+    statement, arguments = _statement(current, extent)
+    added = await connection.fetchrow(statement, *tail, *arguments, timeout=BUILD_SECONDS)
+    if added is None:
+        raise RuntimeError("counts without a row")
+    for rollup, rows in zip(current, added, strict=True):
+        await _advance(connection, rollup, target, rows, extent)
+    return int(extent["items"])
+
+
+def _key(rollup: asyncpg.Record) -> tuple[int, int]:
+    return rollup["store_id"], rollup["rollup_id"]
+
+
+def _is_current(rollup: asyncpg.Record) -> bool:
+    return not rollup["zone"] or bool(rollup["zone_digest"] == zone_digest(rollup["zone"]))
+
+
+def _grid(rollup: asyncpg.Record) -> Grid:
+    return Grid(Grain(rollup["grain"]), rollup["zone"])
+
+
+async def _advance(
+    connection: Connection,
+    rollup: asyncpg.Record,
+    target: int,
+    added: int,
+    extent: asyncpg.Record,
+) -> None:
+    """It holds the items up to the target now, or nothing if it turned out to be of no use."""
+    items = extent["items"]
+    is_judged = rollup["columns"] and items >= JUDGED_ITEMS_MIN and rollup["synced_version"] < 0
+    if is_judged and added * SHRINK_MIN > items:
+        await connection.execute(_SQL["empty"], *_key(rollup))
+        await connection.execute(_SQL["reject"], *_key(rollup))
+        return
+    grid = _grid(rollup)
+    first, last = grid.floor(extent["first"]), grid.floor(extent["last"])
+    await connection.execute(_SQL["advance"], *_key(rollup), target, added, items, first, last)
 
 
 def bucket_sql(grid: Grid, days: str) -> str:
@@ -152,26 +177,48 @@ def day_starts(grid: Grid, first: datetime, last: datetime) -> tuple[list[dateti
 
 
 def _statement(
-    grid: Grid, columns: tuple[str, ...], extent: asyncpg.Record
-) -> tuple[str, tuple[list[datetime], ...]]:
-    """Add the tail's totals to the rollup's rows; how many rows are new."""
+    rollups: Sequence[asyncpg.Record], extent: asyncpg.Record
+) -> tuple[str, list[object]]:
+    """Add the tail's totals to the rollups' rows, reading it once; how many rows are new in each.
+    And the arguments behind those that say which tail."""
+    arguments: list[object] = []
+    written = []
+    for number, rollup in enumerate(rollups):
+        arguments.append(rollup["rollup_id"])
+        placeholder = f"${_TAIL_ARGUMENTS + len(arguments)}"
+        grid = _grid(rollup)
+        days = day_starts(grid, extent["first"], extent["last"])
+        arguments += days
+        bucket = bucket_sql(grid, f"${_TAIL_ARGUMENTS + len(arguments)}")
+        written.append(_written_sql(number, placeholder, bucket, tuple(rollup["columns"])))
+    columns = sorted({column for rollup in rollups for column in rollup["columns"]})
+    added = ", ".join(
+        f"(SELECT count(*) FILTER (WHERE is_new) FROM written{number})"  # noqa: S608 - numbers
+        for number in range(len(rollups))
+    )
+    sql = f"""
+        WITH tail AS (
+            SELECT {", ".join(("originated_at", "amount", *columns))}
+              FROM register_items
+             WHERE store_id = $1 AND register_id = $2
+               AND version > $3 AND version <= $4
+               AND originated_at >= $5 AND originated_at < $6
+        ), {", ".join(written)}
+        SELECT {added}"""  # noqa: S608 - columns come from CHECKed rows of ours
+    return sql, arguments
+
+
+def _written_sql(number: int, rollup_id: str, bucket: str, columns: tuple[str, ...]) -> str:
     keys = "".join(f", coalesce({column}, '') AS k{n}" for n, column in enumerate(columns))
     names = "".join(f", k{n}" for n in range(len(columns)))
-    sql = f"""
-        WITH written AS (
+    return f"""written{number} AS (
             INSERT INTO rollup_rows AS held
                    (store_id, rollup_id, bucket{names}, items, amount)
-            SELECT $1, $3, bucket{names}, count(*), sum(amount)
-              FROM (SELECT {bucket_sql(grid, "$8")} AS bucket{keys}, amount
-                      FROM register_items
-                     WHERE store_id = $1 AND register_id = $2
-                       AND version > $4 AND version <= $5
-                       AND originated_at >= $6 AND originated_at < $7) AS tail
+            SELECT $1, {rollup_id}::bigint, bucket{names}, count(*), sum(amount)
+              FROM (SELECT {bucket} AS bucket{keys}, amount FROM tail) AS cut
              GROUP BY bucket{names}
             ON CONFLICT (store_id, rollup_id, bucket, k0, k1, k2, k3)
             DO UPDATE SET items = held.items + excluded.items,
                           amount = held.amount + excluded.amount
             RETURNING xmax = 0 AS is_new
-        )
-        SELECT count(*) FILTER (WHERE is_new) FROM written"""  # noqa: S608 - columns come from CHECKed rows of ours
-    return sql, day_starts(grid, extent["first"], extent["last"])
+        )"""  # noqa: S608 - columns come from CHECKed rows of ours

@@ -1,6 +1,6 @@
 -- name: lock
 -- The rollups that this transaction folds; another folder's are left to it.
-SELECT rollup_id, grain, zone, zone_digest, columns, synced_version, rows_held
+SELECT store_id, register_id, rollup_id, grain, zone, zone_digest, columns, synced_version
   FROM rollups
  WHERE store_id = $1 AND register_id = $2 AND NOT is_rejected
    AND (synced_version < 0) = $3
@@ -46,7 +46,7 @@ UPDATE rollups SET is_rejected = true WHERE store_id = $1 AND rollup_id = $2;
 
 -- name: lock_one
 -- For a rebuild: nobody folds it meanwhile.
-SELECT rollup_id, grain, zone, zone_digest, columns, synced_version, rows_held
+SELECT store_id, register_id, rollup_id, grain, zone, zone_digest, columns, synced_version
   FROM rollups WHERE store_id = $1 AND rollup_id = $2
    FOR UPDATE;
 

@@ -228,3 +228,35 @@ async def test_a_caller_who_hangs_up_leaves_whole_batches(client: Client, base_u
     with pytest.raises((aiohttp.ClientError, ConnectionResetError)):
         await client.call("POST", f"/registers/{register_id}/items", data=endless(), headers=NDJSON)
     assert await _total(client, "item_count", register_id) in (0, 2_000)
+
+
+async def test_a_line_cannot_smuggle_anything_into_the_message(client: Client) -> None:
+    """Lines travel as they were sent; one that is more than an object would say where they go."""
+    register_id, other = await _register(client), await _register(client)
+    item = json.dumps(_item("a"))
+    for line in (
+        f"{item},{item.replace(chr(34) + 'a' + chr(34), chr(34) + 'b' + chr(34))}",
+        f'{item}],"register_id":{other},"items":[{item}',
+        f'{item}]}}{{"items":[{item}',
+    ):
+        refused = await client.call(
+            "POST", f"/registers/{register_id}/items", status=400, data=line, headers=NDJSON
+        )
+        assert "line 1" in refused[1]["error"]
+    for each in (register_id, other):
+        assert await _total(client, "item_count", each) == 0
+
+
+async def test_what_nobody_reads_does_no_harm(client: Client) -> None:
+    """Fields that are ignored may hold what no message may."""
+    register_id = await _register(client)
+    body = json.dumps([{**_item("a"), "note": "\ud800"}, {**_item("b"), "deep": [[1]]}])
+    body = body.replace("[[1]]", "[" * 300 + "]" * 300)
+    _, recorded = await client.call(
+        "POST",
+        f"/registers/{register_id}/items",
+        status=200,
+        data=body,
+        headers={"Content-Type": "application/json"},
+    )
+    assert recorded == {"inserted": 2, "duplicates": 0}

@@ -16,8 +16,9 @@ from aiohttp import web
 
 from services.gateway import access, bodies, problems, record_stream
 from services.gateway.dependencies import Dependencies, dependencies
-from services.gateway.record_stream import CONTENT_TYPES, JSON, NDJSON, Batch, Record
+from services.gateway.record_stream import CONTENT_TYPES, JSON, NDJSON, Batch
 from shared.contracts.failures import FailureDetail
+from shared.contracts.item_columns import ItemBatch
 from shared.contracts.message import Message
 from shared.contracts.recording import (
     RecordCustomers,
@@ -31,7 +32,7 @@ from shared.database.accounts import Scope
 from shared.errors import InvalidArgumentError, TallyportError
 from shared.messaging.codec import validate
 
-MakeMessage = Callable[[list[Record]], Message]
+MakeMessage = Callable[[Batch], Message]
 
 
 async def items(request: web.Request) -> web.Response:
@@ -41,16 +42,18 @@ async def items(request: web.Request) -> web.Response:
     recording = _Recording(
         dependencies(request),
         "items",
-        lambda records: validate(
-            {
-                "store_id": caller.store.store_id,
-                "register_id": register_id,
-                "items": records,
-            },
-            RecordItems,
-        ),
+        lambda batch: _items_message(batch, caller.store.store_id, register_id),
     )
     return await _record(request, recording, ("inserted", "duplicates"), CONTENT_TYPES)
+
+
+def _items_message(batch: Batch, store_id: int, register_id: int) -> Message:
+    """The items are checked here, and travel as their sender wrote them."""
+    content = {"store_id": store_id, "register_id": register_id, "items": batch.records}
+    json = batch.json
+    if json is None:
+        return validate(content, RecordItems)
+    return validate(content, ItemBatch).sent_as(json)
 
 
 async def void(request: web.Request) -> web.Response:
@@ -107,8 +110,8 @@ async def _store_records(
     recording = _Recording(
         dependencies(request),
         field,
-        lambda records: validate(
-            {"store_id": caller.store.store_id, field: records}, message_class
+        lambda batch: validate(
+            {"store_id": caller.store.store_id, field: batch.records}, message_class
         ),
     )
     shown = ("inserted", "replaced", "duplicates")
@@ -209,7 +212,7 @@ class _Recording:
 
     def _message(self, batch: Batch) -> Message:
         try:
-            return self._make_message(batch.records)
+            return self._make_message(batch)
         except InvalidArgumentError as error:
             details = _moved(error.details, batch.offset, self._field)
             raise InvalidArgumentError(

@@ -37,7 +37,7 @@ async def create(request: web.Request) -> web.Response:
         RegisterSaved,
         deadline_seconds=parts.settings.gateway.record_seconds,
     )
-    register = await _find(request, caller, saved.register_id)
+    register = await find_register(request, caller, saved.register_id)
     return web.json_response(
         represent(register),
         status=201,
@@ -51,27 +51,27 @@ async def update(request: web.Request) -> web.Response:
     register_id = access.path_id(request)
     caller = await access.caller(request, Scope.WRITE, register_id=register_id)
     parts = dependencies(request)
-    await _find(request, caller, register_id)
+    await find_register(request, caller, register_id)
     await parts.rpc.ask(
         RegisterUpdate(store_id=caller.store.store_id, register_id=register_id, change=change),
         RegisterSaved,
         deadline_seconds=parts.settings.gateway.record_seconds,
     )
-    return web.json_response(represent(await _find(request, caller, register_id)))
+    return web.json_response(represent(await find_register(request, caller, register_id)))
 
 
 async def find(request: web.Request) -> web.Response:
     """`GET /registers/{id}`."""
     register_id = access.path_id(request)
     caller = await access.caller(request, Scope.READ, register_id=register_id)
-    return web.json_response(represent(await _find(request, caller, register_id)))
+    return web.json_response(represent(await find_register(request, caller, register_id)))
 
 
 async def collection(request: web.Request) -> web.Response:
     """`GET /registers`: a page of the store's registers, oldest first."""
     caller = await access.caller(request, Scope.READ)
-    limit = _whole_number(request, "limit", PAGE_DEFAULT, most=PAGE_MAX)
-    offset = _whole_number(request, "offset", 0, most=2**31)
+    limit = whole_number(request, "limit", PAGE_DEFAULT, most=PAGE_MAX)
+    offset = whole_number(request, "offset", 0, most=2**31)
     async with dependencies(request).database.acquire() as connection:
         found = await registers.list_registers(
             connection, caller.store.store_id, limit=limit, offset=offset
@@ -84,7 +84,8 @@ async def collection(request: web.Request) -> web.Response:
     return web.Response(body=orjson.dumps(content), content_type="application/json")
 
 
-async def _find(request: web.Request, caller: access.Caller, register_id: int) -> Register:
+async def find_register(request: web.Request, caller: access.Caller, register_id: int) -> Register:
+    """The caller's register. Raises `NotFoundError`."""
     async with dependencies(request).database.acquire() as connection:
         register = await registers.find_register(connection, caller.store.store_id, register_id)
     if register is None:
@@ -106,12 +107,16 @@ def represent(register: Register) -> dict[str, Any]:
     }
 
 
-def _whole_number(request: web.Request, name: str, default: int, *, most: int) -> int:
+def whole_number(
+    request: web.Request, name: str, default: int, *, most: int, least: int = 0
+) -> int:
+    """A number in the query. Raises `InvalidArgumentError`."""
     value = request.query.get(name)
     if value is None:
         return default
     # Zeros in front count as well, or a long row of them would hide what is behind.
     is_short = value.isascii() and value.isdigit() and len(value) <= NUMBER_DIGITS_MAX
-    if not is_short or int(value) > most:
-        raise InvalidArgumentError(f"{name} must be a whole number up to {most}")
+    if not is_short or not least <= int(value) <= most:
+        bounds = f"from {least} to {most}" if least else f"up to {most}"
+        raise InvalidArgumentError(f"{name} must be a whole number {bounds}")
     return int(value)

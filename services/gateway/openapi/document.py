@@ -17,6 +17,7 @@ from services.gateway.openapi import (
     analyses,
     dimensions,
     entry,
+    items,
     probes,
     records,
     registers,
@@ -38,7 +39,7 @@ family it would have belonged to.
 """
 _TEXT: dict[str, Any] = {"type": "string"}
 
-FAMILIES = (entry, reports, aggregates, analyses, registers, dimensions, records, probes)
+FAMILIES = (entry, reports, aggregates, analyses, registers, items, dimensions, records, probes)
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation
     for family in FAMILIES

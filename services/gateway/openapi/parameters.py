@@ -91,5 +91,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "Server-Timing": _header("Milliseconds with the database.", pattern=r"^db;dur=[0-9.]+$"),
     "Tallyport-Plan": _header("Where the totals came from.", minLength=1),
     "Cache-Control": _header("Who may keep the answer.", pattern="^private, no-(cache|store)$"),
+    "Link": _header("Where the next page is.", pattern='^<[^>]+>; rel="next"$'),
+    "Content-Disposition": _header("What to save it as.", pattern="^attachment; "),
     "Vary": _header("What the answer depends on.", minLength=1),
 }

@@ -15,6 +15,7 @@ import pytest
 from services.recorder import ledger, writing
 from services.recorder.record_items import ItemRecorder, write_batches
 from services.recorder.void_item import void_item
+from shared.contracts.item_columns import ItemBatch
 from shared.contracts.recording import Item, Recorded, RecordItems, VoidItem
 from shared.database import accounts, registers
 from shared.database.accounts import Store
@@ -344,7 +345,9 @@ async def test_a_writer_that_dies_leaves_nothing(
 
     async def write_and_die() -> None:
         async with database.transaction() as connection:
-            await write_batches(connection, register.store_id, register.register_id, [batch])
+            await write_batches(
+                connection, register.store_id, register.register_id, [ItemBatch.of(batch)]
+            )
             backend = await connection.fetchval("SELECT pg_backend_pid()")
             async with database.acquire() as other:
                 await other.execute("SELECT pg_terminate_backend($1, 5000)", backend)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
+import jiter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,6 +43,15 @@ def _flat(found: list[Batch]) -> list[dict[str, Any]]:
     return [record for batch in found for record in batch.records]
 
 
+def _require_json_means_the_records(found: list[Batch]) -> None:
+    """What travels is what was checked."""
+    for batch in found:
+        text = batch.json
+        assert text is not None
+        there = jiter.from_json(b"[%b]" % text, float_mode="decimal")
+        assert there == batch.records
+
+
 records = st.lists(
     st.dictionaries(
         st.sampled_from(["a", "b", "ключ"]),
@@ -67,8 +77,58 @@ async def test_json_comes_out_as_it_went_in(
     text = f" [{','.join(lines)}]\n" if content_type == JSON else "\n".join(lines)
     found = await _split(text.encode(), content_type, size=size)
     assert _flat(found) == values
+    _require_json_means_the_records(found)
     assert all(len(batch.records) <= 3 for batch in found)
     assert [batch.offset for batch in found] == list(range(0, len(values), 3))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        # Three lines that would make three objects, with commas between them: but other ones.
+        b'{"a":1},{"b":2}\n{"c":[{"d":1}\n{"e":2}]}',
+        b'{"a":1} , {"b":2}\n',
+        b'{"a":1\n"b":2}',
+        b'{"a":[1\n2]}\n{"a":1},{"a":2}',
+        b'{"a":1}],"store_id":2,"items":[{"b":2}',
+    ],
+)
+async def test_a_line_is_one_object_and_nothing_else(body: bytes) -> None:
+    with pytest.raises(MalformedError, match="line 1 is not JSON"):
+        await _split(body + b"\n", NDJSON[0], size=1_000)
+
+
+@pytest.mark.parametrize("content_type", [JSON, NDJSON[0]])
+@pytest.mark.parametrize("between", [",", " ,\n", ", "])
+async def test_what_looks_like_a_boundary_is_none(content_type: str, between: str) -> None:
+    values: list[dict[str, Any]] = [
+        {"a": [{"b": "},{"}, {"c": 1}]},
+        {"a": "}, {"},
+        {"a": [{"b": [{"d": "]"}, {}]}, {}]},
+        {},
+    ] * 3
+    lines = [json.dumps(value) for value in values]
+    text = f"[{between.join(lines)}]" if content_type == JSON else "\n".join(lines)
+    for size in (1, 13, 100, 10_000):
+        found = await _split(text.encode(), content_type, size=size)
+        assert _flat(found) == values
+        _require_json_means_the_records(found)
+
+
+async def test_what_a_message_may_not_hold_is_not_passed_on_as_it_came() -> None:
+    """The decoder of arrays takes it; the reader of messages would refuse the whole message."""
+    for odd in (b'"\\ud800"', b"[" * 300 + b"]" * 300):
+        (batch,) = await _split(b'[{"a": 1}, {"b": ' + odd + b"}]", JSON, size=1_000)
+        assert len(batch.records) == 2
+        assert batch.json is None
+
+
+async def test_a_stray_quote_does_not_swallow_the_next_row() -> None:
+    # Read on from the first, the second would close its quotes and make a row with it.
+    body = b'unique_key,amount,originated_at,a,b\nk0,1,x,y,z\nk"1,1,"x\ny",k"2,z\nk3,1,x,y,z\n'
+    for size in (7, 1_000):
+        with pytest.raises(MalformedError, match="row 1 is not CSV"):
+            await _split(body, CSV, size=size)
 
 
 @pytest.mark.parametrize("content_type", [JSON, NDJSON[0]])
@@ -87,7 +147,9 @@ async def test_csv_rows_become_items_with_their_labels_in_meta() -> None:
         "k2,2,2024-01-01T00:00:00Z,x,USD,\r\n"
     ).encode()
     for size in (1, 5, 1000):
-        assert _flat(await _split(body, CSV, size=size)) == [
+        found = await _split(body, CSV, size=size)
+        _require_json_means_the_records(found)
+        assert _flat(found) == [
             {
                 "unique_key": "k1",
                 "amount": "-1.50",

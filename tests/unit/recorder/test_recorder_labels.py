@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from services.recorder.record_items import rows_of
+from services.recorder.item_rows import rows_of
+from shared.contracts.item_columns import ItemColumns
 from shared.contracts.recording import Item
 from shared.database.registers import SALES_META, Register, extended_labels
 from shared.errors import ConflictError, InvalidArgumentError
@@ -61,10 +62,12 @@ def test_rows_are_in_the_columns_of_the_register() -> None:
         Item(unique_key="a", amount=Decimal("1.50"), originated_at=NOW, meta={"b": "x", "a": ""}),
         Item(unique_key="b", amount=Decimal("1E+3"), originated_at=NOW, units="", meta={"a": None}),
     ]
-    assert rows_of(items, _register({"meta3": "a", "meta7": "b"}), batch=4) == [
-        (4, 0, "a", "1.50", NOW, "", "USD", None, "x"),
-        (4, 1, "b", "1E+3", NOW, "", "", None, None),
-    ]
+    rows = rows_of(ItemColumns.of(items), _register({"meta3": "a", "meta7": "b"}))
+    assert rows.columns[-2:] == ("meta3", "meta7")
+    when = "2024-02-29T12:00:00+00:00"
+    assert b"".join(rows.text("1\t2")).decode() == (
+        f"1\t2\ta\t1.50\t{when}\t\tUSD\t\\N\tx\n1\t2\tb\t1E+3\t{when}\t\t\t\\N\t\\N\n"
+    )
 
 
 def test_unknown_labels_are_named_with_their_index() -> None:
@@ -74,7 +77,7 @@ def test_unknown_labels_are_named_with_their_index() -> None:
         Item(unique_key="c", amount=Decimal(1), originated_at=NOW, meta={"nope": None}),
     ]
     with pytest.raises(InvalidArgumentError) as raised:
-        rows_of(items, _register({"meta0": "a"}), batch=0)
+        rows_of(ItemColumns.of(items), _register({"meta0": "a"}))
     assert [(each.index, each.field) for each in raised.value.details] == [
         (1, "meta.meta0"),
         (2, "meta.nope"),
