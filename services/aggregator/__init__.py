@@ -11,12 +11,15 @@ response's body, rendered once (JSON or CSV), with its ETag, or a failure with t
     admission       how many at once, how many waiting
     periods         days, weeks, months, quarters, years of a zone as instants, and their labels
     titles          `Count by Month and Income Account`
-    registers       the register, its labels and its rollups
+    sessions        connections that only read, with what our statements need set already
+    reading         one statement, made of what was seen last, that checks whether it is still so
+    registers       the register, its labels and its rollups, as they were seen last
     plans           where the totals are read from, exact each
-    query_builder   the statement: totals, groups, gaps filled, body
+    query_builder   the statement: state, totals, groups
+    body            the groups and their numbers put together, gaps filled
     rendering       what the body's pieces look like, in JSON and in CSV
-    analyse         the other use case; analysis_arguments, analysis_cells, analysis_statement and
-                    analysis_rendering are its parts, conditions its filter, previous_range what it
+    analyse         the other use case; analysis_arguments, analysis_cells, analysis_statement,
+                    analysis_rendering and analysis_body are its parts, conditions its filter, previous_range what it
                     compares with
     catalogue       what a register can be grouped by; catalogue_statements is its SQL
     entity_tag      the answer's ETag, and whether the caller has it already

@@ -15,15 +15,17 @@ NOTHING = "0"
 
 
 class Group(Protocol):
-    """`piece`, and `periods` (numbers from 1) with as many `values`, or None for both. No piece:
-    the pieces of all are known to be too long."""
+    """`fits`, which is false for all when their pieces are known to be too long, and None where
+    there is no group; `piece`, and `periods` (numbers from 1) with as many `values`, or None for
+    both."""
 
     def __getitem__(self, name: str, /) -> Any: ...
 
 
 def put_together(rendering: Rendering, groups: Sequence[Group], *, bytes_max: int) -> bytes | None:
     """The groups are in the order of the body."""
-    if any(group["piece"] is None for group in groups):
+    groups = [group for group in groups if group["fits"] is not None]
+    if not all(group["fits"] for group in groups):
         return None
     between = rendering.row_end + rendering.separator
     rows = between.join(between.join(_rows(rendering.periods, group)) for group in groups)

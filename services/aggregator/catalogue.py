@@ -19,7 +19,6 @@ from services.aggregator.admission import Admission
 from services.aggregator.aggregate import Outcome
 from services.aggregator.catalogue_statements import (
     Page,
-    Place,
     held_summary,
     held_values,
     newest_summary,
@@ -29,13 +28,13 @@ from services.aggregator.deadlines import seconds_left, turn_until
 from services.aggregator.entity_tag import content_tag, is_known
 from services.aggregator.planner import Wish
 from services.aggregator.plans import RAW, Plan
-from services.aggregator.registers import find_register
+from services.aggregator.registers import Place, Seen, look, seen_of
 from services.aggregator.settings import AggregatorSettings
 from shared.contracts.dimensions import AggregateDimensions
 from shared.contracts.recording import META_COLUMNS
 from shared.database.pool import Connection, Database
 from shared.errors import NotFoundError
-from shared.rollups.definitions import Rollup, from_json
+from shared.rollups.definitions import Rollup
 from shared.rollups.grid import Grain, Grid
 
 # So many of the newest items are looked at where no rollup has the column.
@@ -63,20 +62,16 @@ class Catalogue:
         """See the module."""
         async with turn_until(query.deadline, self._admission):
             started = time.perf_counter()
+            seconds = seconds_left(query.deadline)
             async with self._database.transaction(
-                isolation="repeatable_read", readonly=True
+                isolation="repeatable_read", readonly=True, seconds_max=seconds
             ) as connection:
-                register = await find_register(
-                    connection,
-                    query.store_id,
-                    query.register_id,
-                    deadline=query.deadline,
-                    work_mem_mb=self._settings.work_mem_mb,
-                )
-                if register is None:
+                place = Place(query.store_id, query.register_id)
+                state = await look(connection, place, seconds=seconds)
+                if state is None:
                     raise NotFoundError(f"there is no register {query.register_id}")
                 content, plan, wish = await _Reading(
-                    connection, query, register, self._items_max
+                    connection, query, place, seen_of(state), self._items_max
                 ).content()
         body = orjson.dumps(content)
         etag = content_tag(body)
@@ -98,15 +93,16 @@ class _Reading:
         self,
         connection: Connection,
         query: AggregateDimensions,
-        register: asyncpg.Record,
+        place: Place,
+        register: Seen,
         items_max: int,
     ) -> None:
         self._connection = connection
         self._query = query
-        self._place = Place(query.store_id, query.register_id)
+        self._place = place
         self._items_max = items_max
-        self._rollups = from_json(register["rollups"])
-        meta: Mapping[str, str] = register["meta"]
+        self._rollups = register.rollups
+        meta = register.meta
         self._labels = {meta[c]: c for c in reversed(META_COLUMNS) if c in meta}
 
     async def content(self) -> tuple[dict[str, Any], Plan, Wish | None]:

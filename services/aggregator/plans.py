@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from services.aggregator.arguments import Measure, Scope
 from services.aggregator.periods import Periods
 
+ANY_VERSION = 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:
@@ -42,10 +44,12 @@ class Bindings:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`name` is shown to callers; `totals` is SQL for the rows above."""
+    """`name` is shown to callers; `totals` is SQL for the rows above. It is exact as long as the
+    register's version is `version_max` at most: without a tail, not for what comes later."""
 
     name: str
     totals: Callable[[Totals, Bindings], str]
+    version_max: int = ANY_VERSION
 
 
 def column_aliases(columns: tuple[str, ...]) -> list[str]:

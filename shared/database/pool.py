@@ -7,16 +7,18 @@ not answer is `UnavailableError`, never a hang.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import asyncpg
 import orjson
 import structlog
 from asyncpg.pool import PoolConnectionProxy
 
+from shared.database.queries import load_queries
 from shared.errors import UnavailableError
 from shared.settings import DatabaseSettings
 
@@ -25,6 +27,9 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 Isolation = Literal["read_committed", "repeatable_read"]
 
 _log = structlog.get_logger(__name__)
+_SQL = load_queries(__file__)
+# A limit that is so much longer than asked for is not set anew: that takes a round trip.
+LIMIT_SLACK_SECONDS = 5.0
 
 # What a lost, restarting or full database raises, as opposed to a mistake in a statement.
 CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
@@ -46,6 +51,31 @@ _LOST = (
 )
 
 
+if TYPE_CHECKING:
+    _Plain = asyncpg.Connection[asyncpg.Record]
+else:
+    _Plain = asyncpg.Connection
+
+
+class _Session(_Plain):
+    """A connection that is given back without a round trip: nobody leaves anything behind in one
+    but temporary tables, which are meant to stay. An open transaction is ended all the same."""
+
+    __slots__ = ("_seconds_max",)
+
+    def get_reset_query(self) -> str:
+        return ""
+
+    async def end_statements_after(self, seconds: float) -> None:
+        """Let the server end each statement of this connection from now on, in case we cannot:
+        after so many seconds, or a few more if that is what it was told before."""
+        known: float | None = getattr(self, "_seconds_max", None)
+        if known is None or not seconds <= known <= seconds + LIMIT_SLACK_SECONDS:
+            limit = math.ceil(seconds)
+            await self.execute(_SQL["limit_statements"], str(limit * 1_000), timeout=seconds)
+            self._seconds_max = limit
+
+
 async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     await connection.set_type_codec(
         "jsonb",
@@ -65,10 +95,16 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, settings: DatabaseSettings, *, name: str, pool_max: int | None = None
+        cls,
+        settings: DatabaseSettings,
+        *,
+        name: str,
+        pool_max: int | None = None,
+        server_settings: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Database]:
         """Connect, waiting for a database that is still starting (processes start in any
-        order; the caller's own deadline ends the wait), and close at the end."""
+        order; the caller's own deadline ends the wait), and close at the end. `server_settings`
+        are those of every connection."""
         most = pool_max or settings.pool_max
         attempt = 0
         while True:
@@ -79,7 +115,12 @@ class Database:
                     max_size=most,
                     timeout=settings.acquire_seconds,
                     command_timeout=settings.statement_seconds,
-                    server_settings={"application_name": name, "timezone": "UTC"},
+                    server_settings={
+                        "application_name": name,
+                        "timezone": "UTC",
+                        **(server_settings or {}),
+                    },
+                    connection_class=_Session,
                     init=_prepare,
                 )
                 break
@@ -101,14 +142,17 @@ class Database:
         return self._pool.get_size(), self._pool.get_idle_size()
 
     @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Connection]:
+    async def acquire(self, *, seconds_max: float | None = None) -> AsyncIterator[Connection]:
         """A connection from the pool. Raises `UnavailableError` when none is to be had in time
-        or it is lost on the way."""
+        or it is lost on the way. With `seconds_max` its statements end on the server too."""
         try:
             connection = await self._pool.acquire(timeout=self._settings.acquire_seconds)
         except CONNECTION_ERRORS as error:
             raise UnavailableError("the database does not answer", retry_after_seconds=2) from error
         try:
+            if seconds_max is not None:
+                # What the proxy does not know it passes on.
+                await cast(_Session, connection).end_statements_after(seconds_max)
             yield connection
         except (TimeoutError, asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError) as error:
             raise _unavailable("the database took too long") from error
@@ -135,11 +179,15 @@ class Database:
 
     @asynccontextmanager
     async def transaction(
-        self, *, isolation: Isolation = "read_committed", readonly: bool = False
+        self,
+        *,
+        isolation: Isolation = "read_committed",
+        readonly: bool = False,
+        seconds_max: float | None = None,
     ) -> AsyncIterator[Connection]:
         """A connection in a transaction: committed at the end, rolled back on an exception."""
         async with (
-            self.acquire() as connection,
+            self.acquire(seconds_max=seconds_max) as connection,
             connection.transaction(isolation=isolation, readonly=readonly),
         ):
             yield connection

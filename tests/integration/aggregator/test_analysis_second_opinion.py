@@ -169,7 +169,7 @@ def same(said: dict[str, Any], expected: Values, where: Any) -> None:
 
 @pytest.mark.parametrize("is_eager", [False, True])
 async def test_a_second_implementation_agrees_while_items_keep_arriving(
-    make_register: MakeRegister, database: Database, is_eager: bool
+    make_register: MakeRegister, database: Database, is_eager: bool, sessions: Database
 ) -> None:
     print(f"AGGREGATE_SEED={SEED}")  # noqa: T201 - shown when it fails
     settings = AggregatorSettings(
@@ -177,7 +177,7 @@ async def test_a_second_implementation_agrees_while_items_keep_arriving(
         rows_max=1_000_000,
         body_bytes_max=100_000_000,
     )
-    analyst = Analyst(database, settings)
+    analyst = Analyst(sessions, settings)
     chance = AnalysisChance(SEED + 2)
     used = set()
     for number in range(REGISTERS):
