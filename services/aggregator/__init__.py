@@ -19,8 +19,8 @@ response's body, rendered once (JSON or CSV), with its ETag, or a failure with t
     body            the groups and their numbers put together, gaps filled
     rendering       what the body's pieces look like, in JSON and in CSV
     analyse         the other use case; analysis_arguments, analysis_cells, analysis_statement,
-                    analysis_rendering and analysis_body are its parts, conditions its filter, previous_range what it
-                    compares with
+                    analysis_rendering and analysis_body are its parts, conditions its filter,
+                    previous_range what it compares with
     catalogue       what a register can be grouped by; catalogue_statements is its SQL
     entity_tag      the answer's ETag, and whether the caller has it already
 """

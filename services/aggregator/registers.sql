@@ -2,17 +2,20 @@
 -- The register, if it is this store's, and its rollups, as one text: what a question is made from.
 -- It tells whether that is still what the asker knows, and whether the version is one that the
 -- question was made for; what is known already does not travel again.
-SELECT seen.version, seen.definition = seen.known AND seen.version <= seen.version_max AS is_same,
-       nullif(seen.definition, seen.known) AS definition
-  FROM (SELECT r.version, $1::text AS known, $2::bigint AS version_max,
-               json_build_array(r.meta, (
-                   SELECT json_agg(json_build_array(
-                              u.rollup_id, u.register_id, u.grain, u.zone, u.zone_digest, u.columns,
-                              u.synced_version, u.is_rejected, u.rows_held, u.items_held,
-                              extract(epoch FROM u.first_bucket),
-                              extract(epoch FROM u.last_bucket)) ORDER BY u.rollup_id)
-                     FROM rollups u
-                    WHERE u.store_id = r.store_id AND u.register_id = r.register_id)
-               )::text AS definition
-          FROM registers r
-         WHERE r.store_id = $3::bigint AND r.register_id = $4::bigint) AS seen
+WITH seen AS MATERIALIZED (
+    SELECT r.version, $1::text AS known, $2::bigint AS version_max,
+           json_build_array(r.meta, (
+               SELECT json_agg(json_build_array(
+                          u.rollup_id, u.register_id, u.grain, u.zone, u.zone_digest, u.columns,
+                          u.synced_version, u.is_rejected, u.rows_held, u.items_held,
+                          extract(epoch FROM u.first_bucket), extract(epoch FROM u.last_bucket))
+                          ORDER BY u.rollup_id)
+                 FROM rollups u
+                WHERE u.store_id = r.store_id AND u.register_id = r.register_id)
+           )::text AS definition
+      FROM registers r
+     WHERE r.store_id = $3::bigint AND r.register_id = $4::bigint
+)
+SELECT version, definition = known AND version <= version_max AS is_same,
+       nullif(definition, known) AS definition
+  FROM seen
