@@ -25,7 +25,7 @@ from services.aggregator.arguments import (
     invalid_register,
 )
 from services.aggregator.body import put_together
-from services.aggregator.deadlines import seconds_left, turn_until
+from services.aggregator.deadlines import in_turn, seconds_left
 from services.aggregator.entity_tag import entity_tag, is_known
 from services.aggregator.periods import Periods, divide
 from services.aggregator.planner import Choice, Wish, choose_plan
@@ -81,8 +81,7 @@ class Aggregator:
         """See the module. What can be refused without the database is refused without it."""
         seconds_left(query.deadline)
         scope = check_scope(query)
-        async with turn_until(query.deadline, self._admission):
-            return await self._read(query, scope)
+        return await in_turn(query.deadline, self._admission, lambda: self._read(query, scope))
 
     async def _read(self, query: AggregateQuery, scope: Scope) -> Outcome:
         started = time.perf_counter()

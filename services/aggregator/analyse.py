@@ -21,7 +21,7 @@ from services.aggregator.analysis_rendering import Pieces, pieces_of
 from services.aggregator.analysis_statement import Statement, build_analysis
 from services.aggregator.arguments import Scope
 from services.aggregator.conditions import labels_of
-from services.aggregator.deadlines import turn_until
+from services.aggregator.deadlines import in_turn
 from services.aggregator.entity_tag import analysis_tag, is_known
 from services.aggregator.periods import Periods, divide
 from services.aggregator.planner import Choice, choose_plan
@@ -58,8 +58,7 @@ class Analyst:
 
     async def answer(self, query: AggregateAnalysis) -> Outcome:
         """See the module. All that is wrong is told at once, so the labels are read first."""
-        async with turn_until(query.deadline, self._admission):
-            return await self._read(query)
+        return await in_turn(query.deadline, self._admission, lambda: self._read(query))
 
     async def _read(self, query: AggregateAnalysis) -> Outcome:
         started = time.perf_counter()

@@ -24,7 +24,7 @@ from services.aggregator.catalogue_statements import (
     newest_summary,
     newest_values,
 )
-from services.aggregator.deadlines import seconds_left, turn_until
+from services.aggregator.deadlines import in_turn, seconds_left
 from services.aggregator.entity_tag import content_tag, is_known
 from services.aggregator.planner import Wish
 from services.aggregator.plans import RAW, Plan
@@ -60,19 +60,20 @@ class Catalogue:
 
     async def answer(self, query: AggregateDimensions) -> Outcome:
         """See the module."""
-        async with turn_until(query.deadline, self._admission):
-            started = time.perf_counter()
-            seconds = seconds_left(query.deadline)
-            async with self._database.transaction(
-                isolation="repeatable_read", readonly=True, seconds_max=seconds
-            ) as connection:
-                place = Place(query.store_id, query.register_id)
-                state = await look(connection, place, seconds=seconds)
-                if state is None:
-                    raise NotFoundError(f"there is no register {query.register_id}")
-                content, plan, wish = await _Reading(
-                    connection, query, place, seen_of(state), self._items_max
-                ).content()
+        return await in_turn(query.deadline, self._admission, lambda: self._read(query))
+
+    async def _read(self, query: AggregateDimensions) -> Outcome:
+        started = time.perf_counter()
+        seconds = seconds_left(query.deadline)
+        async with self._database.transaction(
+            isolation="repeatable_read", readonly=True, seconds_max=seconds
+        ) as connection:
+            place = Place(query.store_id, query.register_id)
+            state = await look(connection, place, seconds=seconds)
+            if state is None:
+                raise NotFoundError(f"there is no register {query.register_id}")
+            reading = _Reading(connection, query, place, seen_of(state), self._items_max)
+            content, plan, wish = await reading.content()
         body = orjson.dumps(content)
         etag = content_tag(body)
         known = is_known(etag, query.if_none_match)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import zoneinfo
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -68,17 +68,11 @@ class Grid:
         raise ValueError("a year without days")  # pragma: no cover
 
     def beginning(self, instants: Sequence[datetime]) -> list[bool]:
-        """Whether a bucket begins with it, for each of these, which are in order of time."""
-        if not instants:
-            return []
+        """Whether a bucket begins with it, for each of these."""
         width = _WIDTHS.get(self.grain)
         if width is not None:
             return [not (instant - _EPOCH) % width for instant in instants]
-        starts, place, found = self.starts(instants[0], instants[-1]), 0, []
-        for instant in instants:
-            place = bisect_left(starts, instant, place)
-            found.append(place < len(starts) and starts[place] == instant)
-        return found
+        return [_begins_day(self.zone, instant) for instant in instants]
 
     def starts(self, first: datetime, last: datetime) -> list[datetime]:
         """The days' first instants, from at least one at or before `first` to one behind `last`.
@@ -89,6 +83,21 @@ class Grid:
         low = bisect_right(found, first) - 1
         high = bisect_right(found, last)
         return found[max(low, 0) : high + 1]
+
+
+def _begins_day(zone: str, instant: datetime) -> bool:
+    year, month, day = instant.year, instant.month, instant.day
+    if instant in _day_set(zone, year):
+        return True
+    # The year that the zone shows may be the next one, or the one before.
+    if month == 12 and day == 31:
+        return instant in _day_set(zone, year + 1)
+    return month == 1 and day <= 2 and instant in _day_set(zone, year - 1)
+
+
+@lru_cache(maxsize=1_024)
+def _day_set(zone: str, year: int) -> frozenset[datetime]:
+    return frozenset(_days(zone, year))
 
 
 @lru_cache(maxsize=4_096)
