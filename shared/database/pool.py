@@ -11,6 +11,7 @@ import math
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import asyncpg
@@ -91,6 +92,9 @@ class Database:
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], settings: DatabaseSettings) -> None:
         self._pool = pool
         self._settings = settings
+        self._parked: list[PoolConnectionProxy[asyncpg.Record]] = []
+        self._waiting = 0
+        self._is_closing = False
 
     @classmethod
     @asynccontextmanager
@@ -128,46 +132,51 @@ class Database:
                 attempt += 1
                 _log.warning("database.waiting", attempt=attempt, reason=str(error))
                 await asyncio.sleep(random.uniform(0.1, min(5.0, 0.2 * 2**attempt)))  # noqa: S311
+        database = cls(pool, settings)
         try:
-            yield cls(pool, settings)
+            yield database
         finally:
             try:
-                await asyncio.wait_for(pool.close(), timeout=settings.acquire_seconds)
+                await asyncio.wait_for(database._close(), timeout=settings.acquire_seconds)
             except TimeoutError:
                 pool.terminate()
 
     @property
     def size(self) -> tuple[int, int]:
         """(connections open, connections idle)."""
-        return self._pool.get_size(), self._pool.get_idle_size()
+        return self._pool.get_size(), self._pool.get_idle_size() + len(self._parked)
 
-    @asynccontextmanager
-    async def acquire(self, *, seconds_max: float | None = None) -> AsyncIterator[Connection]:
-        """A connection from the pool. Raises `UnavailableError` when none is to be had in time
-        or it is lost on the way. With `seconds_max` its statements end on the server too."""
+    def acquire(self, *, seconds_max: float | None = None) -> Lease:
+        """A connection from the pool, for `async with`. Raises `UnavailableError` when none is to
+        be had in time or it is lost on the way. With `seconds_max` its statements end on the server
+        too."""
+        return Lease(self, seconds_max)
+
+    async def take(self) -> PoolConnectionProxy[asyncpg.Record]:
+        """For `Lease`. The pool's own way of taking and giving back is a good part of what a short
+        statement costs, so what was given back well waits here for the next one."""
+        while self._parked:
+            connection = self._parked.pop()
+            if not _is_lost(connection):
+                return connection
+            await self._release(connection)
+        self._waiting += 1
         try:
-            connection = await self._pool.acquire(timeout=self._settings.acquire_seconds)
+            return await self._pool.acquire(timeout=self._settings.acquire_seconds)
         except CONNECTION_ERRORS as error:
             raise UnavailableError("the database does not answer", retry_after_seconds=2) from error
-        try:
-            if seconds_max is not None:
-                # What the proxy does not know it passes on.
-                await cast(_Session, connection).end_statements_after(seconds_max)
-            yield connection
-        except (TimeoutError, asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError) as error:
-            raise _unavailable("the database took too long") from error
-        except _LOST as error:
-            raise _unavailable("the database went away") from error
-        except asyncpg.InternalClientError as error:
-            # The farewell of a killed backend, read in between two statements, puts the driver
-            # out of step: the connection is of no use any more.
-            _terminate(connection)
-            raise _unavailable("the database went away") from error
-        except asyncpg.InterfaceError as error:
-            if not _is_lost(connection):
-                raise  # a mistake of ours
-            raise _unavailable("the database went away") from error
         finally:
+            self._waiting -= 1
+
+    async def give_back(
+        self, connection: PoolConnectionProxy[asyncpg.Record], *, is_well: bool
+    ) -> None:
+        """For `Lease`. Not well: something went wrong with it in hand."""
+        is_well = is_well and not _is_lost(connection) and not connection.is_in_transaction()
+        # Who waits for one waits at the pool.
+        if is_well and not self._waiting and not self._is_closing:
+            self._parked.append(connection)
+        else:
             await self._release(connection)
 
     async def _release(self, connection: PoolConnectionProxy[asyncpg.Record]) -> None:
@@ -176,6 +185,12 @@ class Database:
         except CONNECTION_ERRORS:
             # It is broken, and the pool has dropped it: the caller's own error tells why.
             _log.debug("database.connection_dropped")
+
+    async def _close(self) -> None:
+        self._is_closing = True
+        while self._parked:
+            await self._release(self._parked.pop())
+        await self._pool.close()
 
     @asynccontextmanager
     async def transaction(
@@ -200,6 +215,60 @@ class Database:
         except (UnavailableError, TimeoutError, asyncpg.PostgresError) as error:
             return str(error) or type(error).__name__
         return None
+
+
+class Lease:
+    """A connection in hand: `async with database.acquire() as connection`."""
+
+    __slots__ = ("_connection", "_database", "_seconds_max")
+
+    def __init__(self, database: Database, seconds_max: float | None) -> None:
+        self._database = database
+        self._seconds_max = seconds_max
+        self._connection: PoolConnectionProxy[asyncpg.Record] | None = None
+
+    async def __aenter__(self) -> Connection:
+        connection = self._connection = await self._database.take()
+        if self._seconds_max is not None:
+            try:
+                # What the proxy does not know it passes on.
+                await cast(_Session, connection).end_statements_after(self._seconds_max)
+            except BaseException as error:
+                await self.__aexit__(type(error), error, None)
+                raise
+        return connection
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:  # pragma: no cover - given back twice
+            return
+        told = None if error is None else _told(connection, error)
+        await self._database.give_back(connection, is_well=error is None)
+        if told is not None:
+            raise told from error
+
+
+def _told(
+    connection: PoolConnectionProxy[asyncpg.Record], error: BaseException
+) -> BaseException | None:
+    """What a caller is told instead of the error; None: the error itself."""
+    if isinstance(error, TimeoutError | asyncpg.QueryCanceledError | asyncpg.LockNotAvailableError):
+        return _unavailable("the database took too long")
+    if isinstance(error, _LOST):
+        return _unavailable("the database went away")
+    if isinstance(error, asyncpg.InternalClientError):
+        # The farewell of a killed backend, read in between two statements, puts the driver out of
+        # step: the connection is of no use any more.
+        _terminate(connection)
+        return _unavailable("the database went away")
+    if isinstance(error, asyncpg.InterfaceError) and _is_lost(connection):
+        return _unavailable("the database went away")
+    return None  # a mistake of ours, or nothing of the database's
 
 
 def _unavailable(message: str) -> BaseException:
