@@ -5,7 +5,7 @@ Comes in: `aggregate.query.v1`, a question about the items of one register, the 
 response's body, rendered once (JSON or CSV), with its ETag, or a failure with the documented text.
 
     handlers        the edge: message in, answer out, one line a question in the log
-    aggregate       the use case: checks, one snapshot, one statement
+    aggregate       the use case: checks, one statement, its body
     arguments       what a caller may ask, in the order of docs/http.md (instants: its times)
     deadlines       a question's turn, and its end
     admission       how many at once, how many waiting
