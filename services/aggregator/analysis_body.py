@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from services.aggregator.analysis_rendering import Pieces
+from services.aggregator.plans import lines_of
 
 
 class Row(Protocol):
     """`place` (None: the totals), `piece`, and for each range (0, 1) `periods_n`, numbers from 1,
-    with as many `numbers_n`, or None for both. In the totals, 0 is the whole range."""
+    a line each, with as many `numbers_n`, or None for both. In the totals, 0 is the whole range."""
 
     def __getitem__(self, name: str, /) -> Any: ...
 
@@ -69,4 +70,5 @@ def _values(pieces: Pieces, row: Row, is_compared: bool, number: int) -> str:
 
 
 def _pairs(row: Row, era: int) -> Iterator[tuple[int, str]]:
-    return zip(row[f"periods_{era}"] or (), row[f"numbers_{era}"] or (), strict=True)
+    periods, numbers = lines_of(row[f"periods_{era}"]), lines_of(row[f"numbers_{era}"])
+    return zip(map(int, periods), numbers, strict=True)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from services.aggregator.analysis_arguments import Analysis
 from services.aggregator.analysis_cells import Source, cells_sql
 from services.aggregator.analysis_rendering import Pieces, values_sql
-from services.aggregator.plans import Bindings, column_aliases
+from services.aggregator.plans import Bindings, column_aliases, listed
 from services.aggregator.registers import Place, Seen, state_sql
 from shared.contracts.recording import META_COLUMNS
 
@@ -98,7 +98,7 @@ def build_analysis(
                    + (SELECT coalesce(sum(octet_length(numbers)), 0) FROM written)
                    <= {bindings.bind(body_bytes_max, "bigint")} AS fits
     ), listed AS MATERIALIZED (
-        SELECT place, {_arrays(0)}, {_arrays(1)} FROM written GROUP BY place
+        SELECT place, {_listed(0)}, {_listed(1)} FROM written GROUP BY place
     ), rows AS (
         SELECT g.place, g.piece, l.periods_0, l.numbers_0, l.periods_1, l.numbers_1
           FROM groups g LEFT JOIN listed l ON l.place = g.place
@@ -117,13 +117,13 @@ def build_analysis(
     return Statement(sql, tuple(bindings.values), cells_max, groups_max)
 
 
-def _arrays(era: int) -> str:
+def _listed(era: int) -> str:
     """The numbers of the periods of a range, and what is written for them. A period of 0 is the
     whole range."""
     those = f"FILTER (WHERE era = {era})"
     return (
-        f"array_agg(coalesce(period, 0)) {those} AS periods_{era}, "
-        f"array_agg(numbers) {those} AS numbers_{era}"
+        f"{listed('coalesce(period, 0)::text')} {those} AS periods_{era}, "
+        f"{listed('numbers')} {those} AS numbers_{era}"
     )
 
 

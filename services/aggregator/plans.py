@@ -57,6 +57,17 @@ def column_aliases(columns: tuple[str, ...]) -> list[str]:
     return [f"c{position}" for position in range(len(columns))]
 
 
+def listed(expression: str) -> str:
+    """SQL for the values of a group as one text, a line each: they are numbers, or made of them,
+    and tens of thousands of them travel and are read faster so than as an array."""
+    return f"string_agg({expression}, E'\\n')"
+
+
+def lines_of(text: str | None) -> list[str]:
+    """What `listed` made one text of; None is what it makes of nothing."""
+    return [] if text is None else text.split("\n")
+
+
 def period_of(time: str, periods: Periods | None, bindings: Bindings) -> str:
     """SQL for the number of the period, from 1, that holds a time of the range."""
     if periods is None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.aggregator.arguments import Measure
-from services.aggregator.plans import Bindings, Plan, Totals, column_aliases
+from services.aggregator.plans import Bindings, Plan, Totals, column_aliases, listed
 from services.aggregator.registers import Place, Seen, state_sql
 from services.aggregator.rendering import Rendering
 from shared.contracts.recording import META_COLUMNS
@@ -62,7 +62,7 @@ def build_statement(
     WITH state AS MATERIALIZED ({state}
     ), groups AS MATERIALIZED (
         SELECT {place} AS place, {piece} AS piece,
-               array_agg(period) AS periods, array_agg(value) AS values
+               {listed("period::text")} AS periods, {listed("value")} AS values
           FROM (SELECT {", ".join(["period", *aliases])},
                        coalesce(({_value(totals.scope.measure, invert_sign=invert_sign)})::text,
                                 '0') AS value
