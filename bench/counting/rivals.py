@@ -4,9 +4,10 @@
     python -m bench.counting.rivals aio-pika PORT          HTTP in front of `aio-pika-worker`
     python -m bench.counting.rivals faststream PORT        HTTP in front of `faststream-worker`
 
-All know their callers as the gateway does (the same two statements), and answer with what the
-aggregator's use case gives; only the way in between differs. `plain` has `/bare` too: the
-authentication and a constant answer, nothing else. Comes in: TALLYPORT_DATABASE_URL and
+All know their callers as the gateway does (its own memory of tokens, and the same statement for
+those that are not in it), and answer with what the aggregator's use case gives, on the same kind of
+connections; only the way in between differs. `plain` has `/bare` too: the authentication and a
+constant answer, nothing else. Comes in: TALLYPORT_DATABASE_URL and
 TALLYPORT_BROKER_URL. Goes out: HTTP on the port; a line on the standard output when it listens.
 """
 
@@ -26,10 +27,13 @@ from aiohttp import web
 from faststream.rabbit import RabbitBroker
 
 from services.aggregator.aggregate import Aggregator
+from services.aggregator.sessions import open_sessions
 from services.aggregator.settings import AggregatorSettings
+from services.gateway.settings import GatewaySettings
+from services.gateway.tokens import Tokens
 from shared.contracts.aggregations import AggregateArguments, AggregateQuery
-from shared.database import accounts
 from shared.database.pool import Database
+from shared.runtime import background
 from shared.settings import BrokerSettings, DatabaseSettings
 
 Answering = Callable[[AggregateQuery], Awaitable[bytes]]
@@ -41,9 +45,7 @@ SECONDS = 30.0
 @asynccontextmanager
 async def _aggregating() -> AsyncIterator[Answering]:
     settings = AggregatorSettings()
-    async with Database.open(
-        DatabaseSettings(), name="bench-aggregates", pool_max=settings.questions_max + 1
-    ) as database:
+    async with open_sessions(DatabaseSettings(), settings, name="bench-aggregates") as database:
         aggregator = Aggregator(database, settings)
 
         async def answer(query: AggregateQuery) -> bytes:
@@ -87,11 +89,12 @@ async def _serve(answering: Callable[[], object], port: int) -> None:
         database = await stack.enter_async_context(
             Database.open(DatabaseSettings(), name="bench-front")
         )
+        tokens = Tokens(database, seconds=GatewaySettings().token_seconds)
+        await stack.enter_async_context(background(tokens=tokens.run()))
 
         async def known(request: web.Request) -> int:
             token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-            async with database.acquire() as connection:
-                principal = await accounts.authenticate(connection, token)
+            principal = await tokens.principal(token)
             if principal is None or principal.store_id is None:
                 raise web.HTTPUnauthorized
             return principal.store_id
@@ -102,12 +105,8 @@ async def _serve(answering: Callable[[], object], port: int) -> None:
 
         async def measure(request: web.Request) -> web.Response:
             store_id = await known(request)
-            async with database.acquire() as connection:
-                store = await accounts.find_store(connection, store_id)
-            if store is None:
-                raise web.HTTPUnauthorized
             query = AggregateQuery(
-                store_id=store.store_id,
+                store_id=store_id,
                 measure=request.match_info["measure"],
                 arguments=AggregateArguments(**orjson.loads(await request.read())),
                 deadline=datetime.now(UTC) + timedelta(seconds=SECONDS),

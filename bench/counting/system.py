@@ -8,7 +8,6 @@ What was made is written down in the folder, and the next run uses it again.
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -32,8 +31,6 @@ from shared.rollups.folding import fold, rebuild
 from shared.settings import DatabaseSettings
 
 DAY_SECONDS = 86_400.0
-# By default the aggregator refuses what waits behind the 40th question: 64 callers need more.
-WAITING = {"TALLYPORT_AGGREGATOR_WAITING_MAX": "128"}
 _METAS = ", ".join(f"meta{number}" for number in range(len(COLUMNS)))
 # What anybody would give a server of this size; both sides have it.
 _POSTGRES = {
@@ -91,7 +88,6 @@ async def running(run_dir: Path, items: int) -> AsyncIterator[System]:
     """Start everything on the folder of this many items; stop it at the end, keeping the data."""
     folder = run_dir / f"counting-{items}"
     shared_buffers = f"{psutil.virtual_memory().total // 4 // 2**20}MB"
-    os.environ.update(WAITING)
     postgres.DURABLE.update(_POSTGRES, shared_buffers=shared_buffers)
     try:
         engines = start_engines(folder, durable=True).engines

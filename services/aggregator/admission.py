@@ -35,14 +35,22 @@ class Admission:
     @asynccontextmanager
     async def turn(self, *, seconds: float) -> AsyncIterator[None]:
         """Hold one of the turns. Waits for it up to `seconds`: what is left of the deadline."""
+        await self.enter(seconds=seconds)
+        try:
+            yield
+        finally:
+            self.leave()
+
+    async def enter(self, *, seconds: float) -> None:
+        """Take a turn, to be left in any case."""
         if self._turns.locked():
             await self._wait(seconds)
         else:
             await self._turns.acquire()
-        try:
-            yield
-        finally:
-            self._turns.release()
+
+    def leave(self) -> None:
+        """Give the turn to the next."""
+        self._turns.release()
 
     async def _wait(self, seconds: float) -> None:
         if self.waiting >= self._waiting_max:

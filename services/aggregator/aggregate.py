@@ -4,14 +4,17 @@ Comes in: `AggregateQuery`. Goes out: `Outcome` (the body as bytes, its ETag, ho
 an error of our tree: `InvalidArgumentError` with the documented text, `OverloadedError`,
 `DeadlineExceededError`, `UnavailableError`.
 
-The register's version and labels and the items are read from one snapshot, so an ETag always
+The register's version and the items are read from one snapshot (`reading`), so an ETag always
 belongs to the bytes that it comes with.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import asyncpg
 
 from services.aggregator.admission import Admission
 from services.aggregator.arguments import (
@@ -22,19 +25,19 @@ from services.aggregator.arguments import (
     invalid_register,
 )
 from services.aggregator.body import put_together
-from services.aggregator.deadlines import seconds_left, turn_until
+from services.aggregator.deadlines import in_turn, seconds_left
 from services.aggregator.entity_tag import entity_tag, is_known
 from services.aggregator.periods import Periods, divide
-from services.aggregator.planner import Wish, choose_plan
+from services.aggregator.planner import Choice, Wish, choose_plan
 from services.aggregator.plans import Plan, Totals
 from services.aggregator.query_builder import Statement, build_statement
-from services.aggregator.registers import find_register
+from services.aggregator.reading import Reader
+from services.aggregator.registers import Place, Seen
 from services.aggregator.rendering import Rendering, render
 from services.aggregator.settings import AggregatorSettings
 from shared.contracts.aggregations import AggregateQuery
-from shared.database.pool import Connection, Database
+from shared.database.pool import Database
 from shared.errors import InvalidArgumentError
-from shared.rollups.definitions import from_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,16 @@ class Outcome:
     wish: Wish | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question as it was understood. No statement: the caller has the answer."""
+
+    grouping: Grouping
+    rendering: Rendering
+    choice: Choice | None = None
+    statement: Statement | None = None
+
+
 class Aggregator:
     """Answers questions from one database, a bounded number at once."""
 
@@ -60,7 +73,7 @@ class Aggregator:
         settings: AggregatorSettings,
         admission: Admission | None = None,
     ) -> None:
-        self._database = database
+        self._reader = Reader(database)
         self._settings = settings
         self._admission = admission or Admission.of(settings)
 
@@ -68,55 +81,56 @@ class Aggregator:
         """See the module. What can be refused without the database is refused without it."""
         seconds_left(query.deadline)
         scope = check_scope(query)
-        async with turn_until(query.deadline, self._admission):
-            return await self._read(query, scope)
+        return await in_turn(query.deadline, self._admission, lambda: self._read(query, scope))
 
     async def _read(self, query: AggregateQuery, scope: Scope) -> Outcome:
         started = time.perf_counter()
-        async with self._database.transaction(
-            isolation="repeatable_read", readonly=True
-        ) as connection:
-            register = await find_register(
-                connection,
-                scope.store_id,
-                scope.register_id,
-                deadline=query.deadline,
-                work_mem_mb=self._settings.work_mem_mb,
-            )
-            if register is None:
-                raise invalid_register()
-            grouping = check_grouping(query.arguments, register["meta"])
-            periods = self._periods(scope, grouping)
-            rendering = render(query.representation, scope.measure, grouping, periods)
-            etag = entity_tag(scope, grouping, register["version"], query.representation)
-            body = plan = wish = None
-            if not is_known(etag, query.if_none_match):
-                totals = Totals(scope, periods, grouping.columns)
-                choice = choose_plan(
-                    totals,
-                    from_json(register["rollups"]),
-                    register_version=register["version"],
-                    overhead_rows=self._settings.rollup_overhead_rows,
-                    wish_rows_min=self._settings.wish_rows_min,
-                )
-                plan, wish = choice.plan, choice.wish
-                statement = build_statement(
-                    plan,
-                    totals,
-                    rendering,
-                    invert_sign=grouping.invert_sign,
-                    rows_max=self._settings.rows_max,
-                    body_bytes_max=self._settings.body_bytes_max,
-                )
-                body = await self._run(connection, query, statement, rendering)
+        read = await self._reader.read(
+            Place(scope.store_id, scope.register_id),
+            lambda known: self._ask(query, scope, known),
+            deadline=query.deadline,
+            anew=query.if_none_match is not None,
+        )
+        asked = read.asked
+        body = None if asked.statement is None else self._body(asked, asked.statement, read.rows)
         return Outcome(
             body,
-            rendering.content_type,
-            etag,
-            plan,
+            asked.rendering.content_type,
+            entity_tag(scope, asked.grouping, read.version, query.representation),
+            asked.choice.plan if asked.choice else None,
             seconds=time.perf_counter() - started,
-            wish=wish,
+            wish=asked.choice.wish if asked.choice else None,
         )
+
+    def _ask(self, query: AggregateQuery, scope: Scope, known: Seen | None) -> _Asked:
+        if known is None:
+            raise invalid_register()
+        grouping = check_grouping(query.arguments, known.meta)
+        periods = self._periods(scope, grouping)
+        rendering = render(query.representation, scope.measure, grouping, periods)
+        if query.if_none_match is not None:
+            etag = entity_tag(scope, grouping, known.version, query.representation)
+            if is_known(etag, query.if_none_match):
+                return _Asked(grouping, rendering)
+        limits = self._settings
+        totals = Totals(scope, periods, grouping.columns)
+        choice = choose_plan(
+            totals,
+            known.rollups,
+            register_version=known.version,
+            overhead_rows=limits.rollup_overhead_rows,
+            wish_rows_min=limits.wish_rows_min,
+        )
+        statement = build_statement(
+            known,
+            choice.plan,
+            totals,
+            rendering,
+            invert_sign=grouping.invert_sign,
+            rows_max=limits.rows_max,
+            body_bytes_max=limits.body_bytes_max,
+        )
+        return _Asked(grouping, rendering, choice, statement)
 
     def _periods(self, scope: Scope, grouping: Grouping) -> Periods | None:
         if grouping.period is None:
@@ -129,23 +143,14 @@ class Aggregator:
             periods_max=self._settings.periods_max,
         )
 
-    async def _run(
-        self,
-        connection: Connection,
-        query: AggregateQuery,
-        statement: Statement,
-        rendering: Rendering,
-    ) -> bytes:
-        groups = await connection.fetch(
-            statement.sql, *statement.values, timeout=seconds_left(query.deadline)
-        )
+    def _body(self, asked: _Asked, statement: Statement, groups: Sequence[asyncpg.Record]) -> bytes:
         limits = self._settings
         if len(groups) > statement.groups_max:
             raise InvalidArgumentError(
                 f"more than {limits.rows_max} rows: group by fewer columns, choose a longer period "
                 "or a shorter range"
             )
-        body = put_together(rendering, groups, bytes_max=limits.body_bytes_max)
+        body = put_together(asked.rendering, groups, bytes_max=limits.body_bytes_max)
         if body is None:
             raise InvalidArgumentError(
                 f"more than {limits.body_bytes_max} bytes: group by fewer columns, choose a longer "

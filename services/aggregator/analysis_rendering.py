@@ -1,7 +1,7 @@
 """The pieces of an analysis's body, in JSON and in CSV.
 
 Comes in: the question, the labels of its periods, the range that it is compared with. Goes out:
-`Pieces`, which PostgreSQL puts together; a body is
+`Pieces`, which `analysis_body` puts together; a body is
 
     opening, row, separator, row, ..., closing     row = period + group + values [+ previous] + end
 

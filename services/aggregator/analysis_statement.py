@@ -8,8 +8,11 @@ totals; the pieces of the body; the limits. Goes out: SQL and the values bound i
     written  the numbers of each place and period, and over all places, as they are shown
     groups   the pieces of the groups that are shown
 
-The statement's single row says how many cells and groups there are, and holds the body, or NULL
-when it would be over its limit: then nothing is put together.
+Each row of the statement has the register's state, how many cells and groups there are, and whether
+they are within the body's limit (`fits`). If all is within its limit there is a row for each group,
+in order, and one without a piece for the totals: the numbers of the periods, and the values as they
+are shown, of the range asked for (`..._0`) and of the one it is compared with (`..._1`).
+`analysis_body` puts them together.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ from dataclasses import dataclass
 from services.aggregator.analysis_arguments import Analysis
 from services.aggregator.analysis_cells import Source, cells_sql
 from services.aggregator.analysis_rendering import Pieces, values_sql
-from services.aggregator.plans import Bindings, column_aliases
+from services.aggregator.plans import Bindings, column_aliases, listed
+from services.aggregator.registers import Place, Seen, state_sql
 from shared.contracts.recording import META_COLUMNS
 
 # With a limit, this many cells may be looked at for each row that may be shown.
@@ -38,6 +42,7 @@ class Statement:
 
 
 def build_analysis(
+    known: Seen,
     analysis: Analysis,
     sources: list[Source],
     pieces: Pieces,
@@ -51,6 +56,13 @@ def build_analysis(
     if not columns <= set(META_COLUMNS):
         raise ValueError(f"not meta columns: {columns}")
     bindings = Bindings()
+    scope = analysis.scope
+    state = state_sql(
+        Place(scope.store_id, scope.register_id),
+        known,
+        min(source.plan.version_max for source in sources),
+        bindings,
+    )
     aliases = column_aliases(analysis.grouping.columns)
     cells = " UNION ALL ".join(
         cells_sql(analysis, source, era, bindings) for era, source in enumerate(sources)
@@ -61,7 +73,9 @@ def build_analysis(
     matching = " AND ".join(f"r.{alias} = c.{alias}" for alias in aliases) or "true"
     sets = "(place, era, period), (era, period), (era)"
     sql = f"""
-    WITH cells AS MATERIALIZED ({cells}
+    WITH state AS MATERIALIZED ({state}
+    ), cells AS MATERIALIZED (
+        SELECT * FROM ({cells}) AS counted WHERE (SELECT is_same FROM state)
          LIMIT {bindings.bind(cells_max + 1, "bigint")}
     ), ranked AS MATERIALIZED (
         {_ranked(analysis, aliases, bindings)}
@@ -81,18 +95,36 @@ def build_analysis(
         SELECT (SELECT count(*) FROM cells) AS cells, (SELECT count(*) FROM groups) AS groups,
                (SELECT coalesce(sum(octet_length(piece)), 0) FROM groups)
                    * {bindings.bind(len(pieces.periods), "bigint")}
-                   + (SELECT coalesce(sum(octet_length(numbers)), 0) FROM written) AS bytes
-    ), periods AS MATERIALIZED (
-        SELECT piece, place FROM unnest({bindings.bind(pieces.periods, "text[]")})
-                                 WITH ORDINALITY AS listed (piece, place)
+                   + (SELECT coalesce(sum(octet_length(numbers)), 0) FROM written)
+                   <= {bindings.bind(body_bytes_max, "bigint")} AS fits
+    ), listed AS MATERIALIZED (
+        SELECT place, {_listed(0)}, {_listed(1)} FROM written GROUP BY place
+    ), rows AS (
+        SELECT g.place, g.piece, l.periods_0, l.numbers_0, l.periods_1, l.numbers_1
+          FROM groups g LEFT JOIN listed l ON l.place = g.place
+         UNION ALL
+        SELECT NULL, NULL, periods_0, numbers_0, periods_1, numbers_1
+          FROM listed WHERE place IS NULL
+    ), given AS (
+        SELECT size.cells, size.groups, size.fits, rows.*
+          FROM size LEFT JOIN rows
+            ON size.fits AND size.cells <= {bindings.bind(cells_max, "bigint")}
+           AND size.groups <= {bindings.bind(groups_max, "bigint")}
     )
-    SELECT size.cells, size.groups,
-           CASE WHEN size.cells <= {bindings.bind(cells_max, "bigint")}
-                 AND size.groups <= {bindings.bind(groups_max, "bigint")}
-                 AND size.bytes <= {bindings.bind(body_bytes_max, "bigint")}
-           THEN convert_to({_body(analysis, pieces, bindings)}, 'UTF8') END AS body
-      FROM size"""  # noqa: S608 - columns are whitelisted, values bound
+    SELECT state.version, state.is_same, state.definition, given.*
+      FROM state LEFT JOIN given ON state.is_same
+     ORDER BY given.place NULLS LAST"""  # noqa: S608 - columns are whitelisted, values bound
     return Statement(sql, tuple(bindings.values), cells_max, groups_max)
+
+
+def _listed(era: int) -> str:
+    """The numbers of the periods of a range, and what is written for them. A period of 0 is the
+    whole range."""
+    those = f"FILTER (WHERE era = {era})"
+    return (
+        f"{listed('coalesce(period, 0)::text')} {those} AS periods_{era}, "
+        f"{listed('numbers')} {those} AS numbers_{era}"
+    )
 
 
 def _ranked(analysis: Analysis, aliases: list[str], bindings: Bindings) -> str:
@@ -148,45 +180,3 @@ def _values(analysis: Analysis, representation: str) -> str:
         "max": "trim_scale(high)",
     }
     return values_sql(representation, analysis.measures, number_of)
-
-
-def _body(analysis: Analysis, pieces: Pieces, bindings: Bindings) -> str:
-    def text(piece: str) -> str:
-        return bindings.bind(piece, "text")
-
-    def numbers() -> str:
-        """The values of a row, and those it is compared with."""
-        now = f"{text(pieces.values_start)} || coalesce(now.numbers, {text(pieces.no_values)})"
-        if not analysis.is_compared:
-            return now
-        before = f"coalesce(before.numbers, {text(pieces.no_values)})"
-        return f"{now} || {text(pieces.previous_start)} || {before}"
-
-    def joined(alias: str, era: int, on: str) -> str:
-        return f"LEFT JOIN written {alias} ON {alias}.era = {era} AND {on.format(alias)}"
-
-    def both(on: str) -> str:
-        return " ".join(
-            joined(alias, era, on)
-            for era, alias in enumerate(("now", "before"))
-            if era == 0 or analysis.is_compared
-        )
-
-    rows = f"""coalesce((
-                SELECT string_agg(p.piece || g.piece || {numbers()} || {text(pieces.row_end)},
-                                  {text(pieces.separator)} ORDER BY g.place, p.place)
-                  FROM groups g CROSS JOIN periods p
-                  {both("{0}.place = g.place AND {0}.period = p.place")}), '')"""  # noqa: S608 - identifiers of ours, values bound
-    body = f"{text(pieces.opening)} || {rows}"
-    if pieces.grand_total is not None:
-        body += f""" || {text(pieces.totals_start)} || (
-                SELECT string_agg(p.piece || {numbers()} || {text(pieces.row_end)},
-                                  {text(pieces.separator)} ORDER BY p.place)
-                  FROM periods p
-                  {both("{0}.place IS NULL AND {0}.period = p.place")})
-             || {text(pieces.grand_total)} || (
-                SELECT {numbers()}
-                  FROM (SELECT 1) AS one
-                  {both("{0}.place IS NULL AND {0}.period IS NULL")})
-             || {text(pieces.totals_end)}"""  # noqa: S608 - identifiers of ours, values bound
-    return f"{body} || {text(pieces.closing)}"

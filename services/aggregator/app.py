@@ -12,13 +12,13 @@ from services.aggregator.aggregate import Aggregator
 from services.aggregator.analyse import Analyst
 from services.aggregator.catalogue import Catalogue
 from services.aggregator.handlers import Handlers
+from services.aggregator.sessions import open_sessions
 from services.aggregator.settings import AggregatorServiceSettings
 from services.aggregator.wishes import Wishes
 from shared.contracts.aggregations import AggregateQuery
 from shared.contracts.analyses import AggregateAnalysis
 from shared.contracts.dimensions import AggregateDimensions
 from shared.contracts.routes import QUESTIONS
-from shared.database.pool import Database
 from shared.messaging.connection import Broker
 from shared.messaging.consumer import Consumer
 from shared.messaging.publisher import Publisher
@@ -34,8 +34,7 @@ async def serve(settings: AggregatorServiceSettings, stop: asyncio.Event) -> Non
     """Answer questions until `stop`, then finish those in hand."""
     own = settings.aggregator
     async with (
-        # One for each question that runs at once, and one for the readiness check.
-        Database.open(settings.database, name=NAME, pool_max=own.questions_max + 1) as database,
+        open_sessions(settings.database, own, name=NAME) as database,
         Broker.open(settings.broker, NAME) as broker,
     ):
         wishes = Wishes(Publisher(broker))

@@ -19,23 +19,22 @@ from services.aggregator.admission import Admission
 from services.aggregator.aggregate import Outcome
 from services.aggregator.catalogue_statements import (
     Page,
-    Place,
     held_summary,
     held_values,
     newest_summary,
     newest_values,
 )
-from services.aggregator.deadlines import seconds_left, turn_until
+from services.aggregator.deadlines import in_turn, seconds_left
 from services.aggregator.entity_tag import content_tag, is_known
 from services.aggregator.planner import Wish
 from services.aggregator.plans import RAW, Plan
-from services.aggregator.registers import find_register
+from services.aggregator.registers import Place, Seen, look, seen_of
 from services.aggregator.settings import AggregatorSettings
 from shared.contracts.dimensions import AggregateDimensions
 from shared.contracts.recording import META_COLUMNS
 from shared.database.pool import Connection, Database
 from shared.errors import NotFoundError
-from shared.rollups.definitions import Rollup, from_json
+from shared.rollups.definitions import Rollup
 from shared.rollups.grid import Grain, Grid
 
 # So many of the newest items are looked at where no rollup has the column.
@@ -61,23 +60,20 @@ class Catalogue:
 
     async def answer(self, query: AggregateDimensions) -> Outcome:
         """See the module."""
-        async with turn_until(query.deadline, self._admission):
-            started = time.perf_counter()
-            async with self._database.transaction(
-                isolation="repeatable_read", readonly=True
-            ) as connection:
-                register = await find_register(
-                    connection,
-                    query.store_id,
-                    query.register_id,
-                    deadline=query.deadline,
-                    work_mem_mb=self._settings.work_mem_mb,
-                )
-                if register is None:
-                    raise NotFoundError(f"there is no register {query.register_id}")
-                content, plan, wish = await _Reading(
-                    connection, query, register, self._items_max
-                ).content()
+        return await in_turn(query.deadline, self._admission, lambda: self._read(query))
+
+    async def _read(self, query: AggregateDimensions) -> Outcome:
+        started = time.perf_counter()
+        seconds = seconds_left(query.deadline)
+        async with self._database.transaction(
+            isolation="repeatable_read", readonly=True, seconds_max=seconds
+        ) as connection:
+            place = Place(query.store_id, query.register_id)
+            state = await look(connection, place, seconds=seconds)
+            if state is None:
+                raise NotFoundError(f"there is no register {query.register_id}")
+            reading = _Reading(connection, query, place, seen_of(state), self._items_max)
+            content, plan, wish = await reading.content()
         body = orjson.dumps(content)
         etag = content_tag(body)
         known = is_known(etag, query.if_none_match)
@@ -98,15 +94,16 @@ class _Reading:
         self,
         connection: Connection,
         query: AggregateDimensions,
-        register: asyncpg.Record,
+        place: Place,
+        register: Seen,
         items_max: int,
     ) -> None:
         self._connection = connection
         self._query = query
-        self._place = Place(query.store_id, query.register_id)
+        self._place = place
         self._items_max = items_max
-        self._rollups = from_json(register["rollups"])
-        meta: Mapping[str, str] = register["meta"]
+        self._rollups = register.rollups
+        meta = register.meta
         self._labels = {meta[c]: c for c in reversed(META_COLUMNS) if c in meta}
 
     async def content(self) -> tuple[dict[str, Any], Plan, Wish | None]:

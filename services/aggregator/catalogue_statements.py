@@ -12,17 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.aggregator.plans import Bindings
+from services.aggregator.registers import Place
 from shared.contracts.recording import META_COLUMNS
 from shared.rollups.definitions import Rollup
 from shared.rollups.grid import COVER_END, COVER_START
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A register of a store."""
-
-    store_id: int
-    register_id: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,12 +50,20 @@ def cover(segments: Sequence[Stretch], grids: Sequence[Grid]) -> Cover:
     found = Cover(buckets=[[] for _ in grids])
     inside: list[Stretch] = []
     for segment in segments:
-        inside += _clip(segment, found.raw)
-    for segment in inside:
+        if segment.low >= COVER_START and segment.high <= COVER_END:
+            inside.append(segment)
+        else:
+            inside += _clip(segment, found.raw)
+    # Most boundaries are the grid's own: found out for all at once, which is much cheaper.
+    lows = grids[0].beginning([segment.low for segment in inside])
+    highs = grids[0].beginning([segment.high for segment in inside])
+    for segment, low, high in zip(inside, lows, highs, strict=True):
+        if low and high:
+            is_run = _continues(found.aligned, segment)
+            (found.aligned if is_run else found.buckets[0]).append(segment)
+            continue
         whole, rest = _split(segment, grids[0])
-        if whole == segment and _continues(found.aligned, segment):
-            found.aligned.append(segment)
-        elif whole is not None:
+        if whole is not None:
             found.buckets[0].append(whole)
         for stretch in rest:
             _descend(stretch, grids, 1, found)

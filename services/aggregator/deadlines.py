@@ -6,14 +6,16 @@ Comes in: a deadline. Goes out: the seconds that are left, or `DeadlineExceededE
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import asyncpg
 
 from services.aggregator.admission import Admission
 from shared.errors import DeadlineExceededError, UnavailableError
+
+T = TypeVar("T")
 
 
 def seconds_left(deadline: datetime) -> float:
@@ -24,20 +26,22 @@ def seconds_left(deadline: datetime) -> float:
     return seconds
 
 
-@asynccontextmanager
-async def turn_until(deadline: datetime, admission: Admission) -> AsyncIterator[None]:
-    """Wait for a turn and hold it, both until the deadline at most."""
-    async with admission.turn(seconds=seconds_left(deadline)):
-        try:
-            async with asyncio.timeout(seconds_left(deadline)):
-                yield
-        except TimeoutError as error:
-            # Whichever clock rang, ours or asyncpg's: it cancels the statement on the server.
+async def in_turn(deadline: datetime, admission: Admission, work: Callable[[], Awaitable[T]]) -> T:
+    """Wait for a turn, do the work in it, both until the deadline at most. Not a context manager:
+    of short answers, those that generators make are a good part of what they cost."""
+    await admission.enter(seconds=seconds_left(deadline))
+    try:
+        async with asyncio.timeout(seconds_left(deadline)):
+            return await work()
+    except TimeoutError as error:
+        # Whichever clock rang, ours or asyncpg's: it cancels the statement on the server.
+        raise _too_late() from error
+    except asyncpg.QueryCanceledError as error:
+        if datetime.now(UTC) >= deadline:
             raise _too_late() from error
-        except asyncpg.QueryCanceledError as error:
-            if datetime.now(UTC) >= deadline:
-                raise _too_late() from error
-            raise UnavailableError("the query was cancelled", retry_after_seconds=1) from error
+        raise UnavailableError("the query was cancelled", retry_after_seconds=1) from error
+    finally:
+        admission.leave()
 
 
 def _too_late() -> DeadlineExceededError:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from shared.errors import InvalidArgumentError
@@ -57,7 +58,7 @@ def divide(
         # Those two can each be a period that is dropped again below.
         if len(dates) == periods_max + 2:
             raise _too_many(periods_max)
-        stretches += _stretches(begin, len(dates), zone)
+        stretches += [(at, len(dates) + step) for at, step in _stretches(begin, zone)]
         dates.append(begin)
 
     ends: list[datetime | None] = [*(begin for begin, _ in stretches[1:]), None]
@@ -96,22 +97,21 @@ def _begins(kind: PeriodKind, first: date, last: date) -> Iterator[date]:
         number += months
 
 
-def _stretches(day: date, number: int, zone: ZoneInfo) -> Iterator[tuple[datetime, int]]:
-    """Where the period that begins with this local day begins, and, when clocks set back show the
-    day before once more, where that begins and ends."""
+@lru_cache(maxsize=32_768)
+def _stretches(day: date, zone: ZoneInfo) -> tuple[tuple[datetime, int], ...]:
+    """Where the period that begins with this local day begins (0), and, when clocks set back show
+    the day before once more, where that begins (-1) and ends (0)."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
     early, late = midnight.astimezone(UTC), midnight.replace(fold=1).astimezone(UTC)
     if early == late:
-        yield early, number
-    elif early > late:
+        return ((early, 0),)
+    if early > late:
         # Clocks were set forward over this midnight: the day begins when they were.
-        yield _first(late, early, lambda instant: instant.astimezone(zone).date() >= day), number
-    else:
-        yield early, number
-        if (late - _TICK).astimezone(zone).date() < day:
-            back = _first(early, late, lambda instant: instant.astimezone(zone).date() < day)
-            yield back, number - 1
-            yield late, number
+        return ((_first(late, early, lambda instant: instant.astimezone(zone).date() >= day), 0),)
+    if (late - _TICK).astimezone(zone).date() < day:
+        back = _first(early, late, lambda instant: instant.astimezone(zone).date() < day)
+        return (early, 0), (back, -1), (late, 0)
+    return ((early, 0),)
 
 
 def _first(low: datetime, high: datetime, holds: Callable[[datetime], bool]) -> datetime:
@@ -126,6 +126,7 @@ def _first(low: datetime, high: datetime, holds: Callable[[datetime], bool]) -> 
     return low + timedelta(seconds=after)
 
 
+@lru_cache(maxsize=32_768)
 def _day_label(day: date) -> str:
     # Not strftime: it speaks the machine's language.
     return f"{_MONTHS[day.month - 1]} {day.day:02d} {day.year:04d}"

@@ -8,7 +8,7 @@ Costs are in rows read, from what the rollups say they hold. They may be wrong; 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -19,6 +19,8 @@ from shared.rollups.definitions import COLUMNS_MAX, Rollup
 from shared.rollups.grid import COVER_END, COVER_START, Grain, Grid
 
 _TICK = timedelta(microseconds=1)
+# Seconds; of days, as long as most are.
+_WIDTHS = {Grain.QUARTER: 900, Grain.HOUR: 3_600, Grain.DAY: 86_400}
 # A stretch that is looked up costs about as much as reading this many rows.
 _STRETCH_ROWS = 20
 # An item costs more than a rollup's row: it is wider, and lies anywhere on the disk.
@@ -66,18 +68,45 @@ def choose_plan(
     usable = [r for r in rollups if r.synced_version >= 0 and r.is_current and not r.is_rejected]
     segments = _segments(totals)
     density = _Density.of(usable)
-    seconds = sum(segment.seconds for segment in segments)
+    # They follow one another without a gap.
+    seconds = (segments[-1].high - segments[0].low).total_seconds() if segments else 0.0
     best = Choice(RAW, _held_seconds(usable, segments, seconds) * density.items_per_second, None)
-    for chain in _chains(totals, usable):
-        covered = cover(segments, [rollup.grid for rollup in chain])
-        rows = _cost(chain, covered, density)
-        if rows is not None and (rows + overhead_rows < best.rows or overhead_rows < 0):
-            name = _name(chain[0])
-            plan = rollup_plan(name, chain, covered, register_version=register_version)
-            if best.plan is RAW or rows < best.rows:
-                best = Choice(plan, rows, None)
+    found = _cheapest(_chains(totals, usable), segments, seconds, density)
+    if found is not None and (found.rows + overhead_rows < best.rows or overhead_rows < 0):
+        chain, covered = found.chain, found.covered
+        plan = rollup_plan(_name(chain[0]), chain, covered, register_version=register_version)
+        best = Choice(plan, found.rows, None)
     if totals.columns and best.rows > wish_rows_min:
         return Choice(best.plan, best.rows, _wish(totals, rollups))
+    return best
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    chain: Sequence[Rollup]
+    covered: Cover
+    rows: float
+
+
+def _cheapest(
+    chains: Sequence[Sequence[Rollup]],
+    segments: Sequence[Stretch],
+    seconds: float,
+    density: _Density,
+) -> _Found | None:
+    """The chain that reads the fewest rows. Small rollups first: what holds more than another costs
+    in all need not be looked at."""
+    best: _Found | None = None
+    for chain in sorted(chains, key=lambda chain: chain[0].rows_held):
+        base = chain[0]
+        # Of each segment at most a bucket at either end is read elsewhere.
+        at_least = seconds - 2 * _WIDTHS[base.grid.grain] * len(segments)
+        if best is not None and base.rows_held * at_least / _span(base) >= best.rows:
+            continue
+        covered = cover(segments, [rollup.grid for rollup in chain])
+        rows = _cost(chain, covered, density)
+        if rows is not None and (best is None or rows < best.rows):
+            best = _Found(chain, covered, rows)
     return best
 
 
@@ -87,20 +116,22 @@ def _segments(totals: Totals) -> list[Stretch]:
     if totals.periods is None:
         return [Stretch(low, end, 1)]
     starts = totals.periods.starts
-    numbers = totals.periods.numbers or tuple(range(1, len(starts) + 1))
-    ends = (*starts[1:], end)
+    numbers = totals.periods.numbers or range(1, len(starts) + 1)
+    # Only the first begins, and only the last ends, outside of the range; never a whole one does.
+    lows = (max(starts[0], low), *starts[1:])
     return [
-        Stretch(max(start, low), min(stop, end), number)
-        for start, stop, number in zip(starts, ends, numbers, strict=True)
-        if max(start, low) < min(stop, end)
+        Stretch(start, stop, number)
+        for start, stop, number in zip(lows, (*starts[1:], end), numbers, strict=True)
+        if start < stop
     ]
 
 
-def _chains(totals: Totals, usable: Sequence[Rollup]) -> Iterator[list[Rollup]]:
+def _chains(totals: Totals, usable: Sequence[Rollup]) -> list[list[Rollup]]:
     """Each rollup that has the columns, with finer ones behind it that hold the same items."""
     wanted = set(totals.columns)
     order = {Grain.DAY: 0, Grain.HOUR: 1, Grain.QUARTER: 2}
     fitting = [r for r in usable if wanted <= set(r.columns)]
+    chains = []
     for base in fitting:
         chain = [base]
         finer = sorted(
@@ -113,7 +144,8 @@ def _chains(totals: Totals, usable: Sequence[Rollup]) -> Iterator[list[Rollup]]:
                 and rollup.grid.grain is not chain[-1].grid.grain
             ):
                 chain.append(rollup)
-        yield chain
+        chains.append(chain)
+    return chains
 
 
 def _cost(chain: Sequence[Rollup], covered: Cover, density: _Density) -> float | None:
@@ -123,8 +155,9 @@ def _cost(chain: Sequence[Rollup], covered: Cover, density: _Density) -> float |
     rows = float(stretches * _STRETCH_ROWS)
     for number, (rollup, listed) in enumerate(zip(chain, covered.buckets, strict=True)):
         seconds = sum(stretch.seconds for stretch in listed)
-        if number == 0:
-            seconds += sum(stretch.seconds for stretch in covered.aligned)
+        if number == 0 and covered.aligned:
+            run = covered.aligned
+            seconds += (run[-1].high - run[0].low).total_seconds()
         rows += rollup.rows_held * min(1.0, seconds / _span(rollup))
     raw_seconds = sum(stretch.seconds for stretch in covered.raw)
     return rows + raw_seconds * density.items_per_second * _ITEM_ROWS
@@ -144,8 +177,7 @@ def _held_seconds(usable: Sequence[Rollup], segments: Sequence[Stretch], seconds
 def _span(rollup: Rollup) -> float:
     if rollup.first_bucket is None or rollup.last_bucket is None:
         return 1.0
-    width = {Grain.QUARTER: 900, Grain.HOUR: 3_600, Grain.DAY: 86_400}[rollup.grid.grain]
-    return (rollup.last_bucket - rollup.first_bucket).total_seconds() + width
+    return (rollup.last_bucket - rollup.first_bucket).total_seconds() + _WIDTHS[rollup.grid.grain]
 
 
 def _name(base: Rollup) -> str:

@@ -4,7 +4,8 @@ Comes in: a scope, and the periods of its range. Goes out: the scope and the per
 with, as many as there are, the n-th beside the n-th.
 
 - A range of whole periods (whole months of the zone, say) is compared with as many whole periods
-  before it, however long those are.
+  before it, however long those are. A date that the zone skipped is a period of a range that it
+  lies in, without items; there was no such day to compare anything with.
 - Any other range is compared with the same duration, and its periods with what lies at the same
   distance before them.
 
@@ -59,13 +60,34 @@ def _by_calendar(kind: PeriodKind, scope: Scope, periods: Periods) -> tuple[Scop
     left_out = behind[0] - scope.end_at
     count = len(periods.labels)
     far = scope.start_at - timedelta(days=_DAYS[kind] * count + 2)
-    before = _divide(kind, scope, far, scope.start_at - _TICK)
-    first = len(before.labels) - count + 1
-    numbers = before.numbers or range(1, len(before.labels) + 1)
-    low = before.starts[next(n for n, number in enumerate(numbers) if number >= first)]
-    moved = replace(scope, start_at=low, end_at=scope.start_at - left_out)
-    theirs = _divide(kind, moved, moved.start_at, moved.end_at)
-    return (moved, theirs) if len(theirs.labels) == count else None
+    theirs = _last(_divide(kind, scope, far, scope.start_at - _TICK), count, scope.start_at)
+    if theirs is None:
+        return None
+    end_at = scope.start_at - left_out
+    return replace(scope, start_at=theirs.starts[0], end_at=end_at), theirs
+
+
+def _last(periods: Periods, count: int, end: datetime) -> Periods | None:
+    """The last of the periods that end with `end`, without those that there was no time in: a date
+    that the zone skipped. None when clocks that were set back show an earlier one among them."""
+    numbers = periods.numbers or range(1, len(periods.labels) + 1)
+    ends = (*periods.starts[1:], end)
+    stretches = [
+        (start, number)
+        for start, number, stop in zip(periods.starts, numbers, ends, strict=True)
+        if start < stop
+    ]
+    chosen = sorted({number for _, number in stretches})[-count:]
+    first = next(n for n, (_, number) in enumerate(stretches) if number == chosen[0])
+    if len(chosen) < count or not {number for _, number in stretches[first:]} <= {*chosen}:
+        return None
+    places = {number: place for place, number in enumerate(chosen, start=1)}
+    found = tuple(places[number] for _, number in stretches[first:])
+    return Periods(
+        labels=tuple(periods.labels[number - 1] for number in chosen),
+        starts=tuple(start for start, _ in stretches[first:]),
+        numbers=None if found == tuple(range(1, count + 1)) else found,
+    )
 
 
 def _by_duration(scope: Scope, periods: Periods | None) -> tuple[Scope, Periods | None]:

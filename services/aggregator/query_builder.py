@@ -3,9 +3,10 @@
 Comes in: the plan, what it totals, the rendering and the limit. Goes out: SQL and the values bound
 in it. Identifiers come from the whitelist of physical columns; everything else is bound.
 
-The statement has a row for each group, in order: the group's piece of the body, the numbers of the
-periods it has items in, and their values as JSON writes them; or NULLs, when the pieces alone are
-over the body's limit. `body` puts them together.
+The statement has a row for each group, in order: the register's state, whether the pieces alone are
+within the body's limit (`fits`), and then the group's piece of the body, the numbers of the periods
+it has items in, and their values as JSON writes them. `body` puts them together. No group, or
+another state than the question was made for: the state alone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.aggregator.arguments import Measure
-from services.aggregator.plans import Bindings, Plan, Totals, column_aliases
+from services.aggregator.plans import Bindings, Plan, Totals, column_aliases, listed
+from services.aggregator.registers import Place, Seen, state_sql
 from services.aggregator.rendering import Rendering
 from shared.contracts.recording import META_COLUMNS
 
@@ -29,6 +31,7 @@ class Statement:
 
 
 def build_statement(
+    known: Seen,
     plan: Plan,
     totals: Totals,
     rendering: Rendering,
@@ -42,6 +45,8 @@ def build_statement(
         raise ValueError(f"not meta columns: {totals.columns}")
     aliases = column_aliases(totals.columns)
     bindings = Bindings()
+    place_asked = Place(totals.scope.store_id, totals.scope.register_id)
+    state = state_sql(place_asked, known, plan.version_max, bindings)
     rows = plan.totals(totals, bindings)
     periods = len(rendering.periods)
     groups_max = rows_max // periods
@@ -54,14 +59,16 @@ def build_statement(
     # with a row more than may be in the answer there are more groups than may be in it. The size
     # ends one with far too long ones before they travel.
     sql = f"""
-    WITH groups AS MATERIALIZED (
+    WITH state AS MATERIALIZED ({state}
+    ), groups AS MATERIALIZED (
         SELECT {place} AS place, {piece} AS piece,
-               array_agg(period) AS periods, array_agg(value) AS values
+               {listed("period::text")} AS periods, {listed("value")} AS values
           FROM (SELECT {", ".join(["period", *aliases])},
                        coalesce(({_value(totals.scope.measure, invert_sign=invert_sign)})::text,
                                 '0') AS value
                   FROM ({rows}
-                        LIMIT {bindings.bind(rows_max + 1, "bigint")}) AS totals) AS cells
+                        LIMIT {bindings.bind(rows_max + 1, "bigint")}) AS totals
+                 WHERE (SELECT is_same FROM state)) AS cells
          {f"GROUP BY {columns}" if aliases else ""}
          LIMIT {bindings.bind(groups_max + 1, "bigint")}
     ), size AS MATERIALIZED (
@@ -69,9 +76,13 @@ def build_statement(
                <= {bindings.bind(body_bytes_max, "bigint")} AS fits
           FROM groups
     )
-    SELECT CASE WHEN fits THEN piece END AS piece, CASE WHEN fits THEN periods END AS periods,
-           CASE WHEN fits THEN values END AS values
-      FROM groups, size
+    SELECT state.version, state.is_same, state.definition, given.fits, given.piece, given.periods,
+           given.values
+      FROM state LEFT JOIN (
+           SELECT place, fits, CASE WHEN fits THEN piece END AS piece,
+                  CASE WHEN fits THEN periods END AS periods,
+                  CASE WHEN fits THEN values END AS values
+             FROM groups, size) AS given ON state.is_same
      ORDER BY place"""  # noqa: S608 - columns are whitelisted, values bound
     return Statement(sql, tuple(bindings.values), groups_max)
 

@@ -1,26 +1,21 @@
--- name: find_register
--- The register, if it is this store's. In the same trip it prepares the transaction for the one
--- statement that follows: the deadline holds on the server too; compiling a plan would take longer
--- than running it; a plan has to be made for the boundaries at hand. The joins of totals, groups and
--- periods are hash joins however wrong the estimates are (a merge of 60 groups with 43,860 totals
--- took 5 s, the hash join 20 ms).
-SELECT version, meta,
-       (SELECT coalesce(jsonb_agg(jsonb_build_object(
-                   'rollup_id', u.rollup_id, 'register_id', u.register_id, 'grain', u.grain,
-                   'zone', u.zone, 'zone_digest', u.zone_digest, 'columns', to_jsonb(u.columns),
-                   'synced_version', u.synced_version, 'is_rejected', u.is_rejected,
-                   'rows_held', u.rows_held, 'items_held', u.items_held,
-                   'first_bucket', extract(epoch FROM u.first_bucket),
-                   'last_bucket', extract(epoch FROM u.last_bucket))), '[]')
-          FROM rollups u
-         WHERE u.store_id = registers.store_id AND u.register_id = registers.register_id
-       ) AS rollups,
-       set_config('statement_timeout', $3, true),
-       set_config('work_mem', $4, true),
-       set_config('jit', 'off', true),
-       set_config('plan_cache_mode', 'force_custom_plan', true),
-       set_config('max_parallel_workers_per_gather', '0', true),
-       set_config('enable_nestloop', 'off', true),
-       set_config('enable_mergejoin', 'off', true)
-  FROM registers
- WHERE store_id = $1 AND register_id = $2;
+-- name: state
+-- The register, if it is this store's, and its rollups, as one text: what a question is made from.
+-- It tells whether that is still what the asker knows, and whether the version is one that the
+-- question was made for; what is known already does not travel again.
+WITH seen AS MATERIALIZED (
+    SELECT r.version, $1::text AS known, $2::bigint AS version_max,
+           json_build_array(r.meta, (
+               SELECT json_agg(json_build_array(
+                          u.rollup_id, u.register_id, u.grain, u.zone, u.zone_digest, u.columns,
+                          u.synced_version, u.is_rejected, u.rows_held, u.items_held,
+                          extract(epoch FROM u.first_bucket), extract(epoch FROM u.last_bucket))
+                          ORDER BY u.rollup_id)
+                 FROM rollups u
+                WHERE u.store_id = r.store_id AND u.register_id = r.register_id)
+           )::text AS definition
+      FROM registers r
+     WHERE r.store_id = $3::bigint AND r.register_id = $4::bigint
+)
+SELECT version, definition = known AND version <= version_max AS is_same,
+       nullif(definition, known) AS definition
+  FROM seen

@@ -16,7 +16,14 @@ from dataclasses import dataclass
 
 from services.aggregator.arguments import Measure
 from services.aggregator.cover import Cover, Stretch
-from services.aggregator.plans import Bindings, Plan, Totals, column_aliases, period_of
+from services.aggregator.plans import (
+    ANY_VERSION,
+    Bindings,
+    Plan,
+    Totals,
+    column_aliases,
+    period_of,
+)
 from shared.rollups.definitions import Rollup
 from shared.rollups.grid import Grain
 
@@ -117,6 +124,7 @@ def rollup_plan(
 ) -> Plan:
     """Read `covered` from the rollups it was made for. Without a tail none is looked for."""
     synced_version = rollups[0].synced_version
+    has_tail = register_version > synced_version
 
     def totals_sql(totals: Totals, bindings: Bindings) -> str:
         writer = _Writer(totals, bindings)
@@ -126,7 +134,7 @@ def rollup_plan(
                 parts.append(writer.buckets(rollup, listed))
         if covered.raw:
             parts.append(writer.items(covered.raw, synced_version))
-        if register_version > synced_version:
+        if has_tail:
             parts.append(writer.tail(synced_version))
         if not covered.aligned:
             return _added_up(writer, parts)
@@ -135,7 +143,7 @@ def rollup_plan(
             return _added_up(writer, [aligned, *parts])
         return _beside(writer, aligned, _added_up(writer, parts)) if parts else aligned
 
-    return Plan(name, totals_sql)
+    return Plan(name, totals_sql, ANY_VERSION if has_tail else synced_version)
 
 
 def _is_a_cell_each(rollup: Rollup, run: Sequence[Stretch], totals: Totals) -> bool:

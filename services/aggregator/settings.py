@@ -16,8 +16,9 @@ from shared.settings import (
 class AggregatorSettings(BaseSettings):
     """How much at once, and how large an answer may be.
 
-    Together `questions_max` and `waiting_max` stay below the prefetch of the questions' queue (64):
-    beyond that the broker holds questions back, and nobody could refuse them.
+    Together `questions_max` and `waiting_max` stay below the prefetch of the questions' queue
+    (160): beyond that the broker holds questions back, and nobody could refuse them. Answers take
+    milliseconds, so many may wait for one; of those that take long, each waits until its deadline.
     `periods_max` is more than a century of days. `body_bytes_max` stays below the 16 MiB that a
     RabbitMQ 4 takes as one message.
     """
@@ -27,7 +28,7 @@ class AggregatorSettings(BaseSettings):
     )
 
     questions_max: int = Field(default=8, ge=1, le=1_000)
-    waiting_max: int = Field(default=32, ge=0, le=1_000)
+    waiting_max: int = Field(default=120, ge=0, le=1_000)
     retry_after_seconds: float = Field(default=1.0, ge=0, le=3_600)
     periods_max: int = Field(default=40_000, ge=1, le=1_000_000)
     rows_max: int = Field(default=100_000, ge=1, le=1_000_000)

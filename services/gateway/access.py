@@ -55,8 +55,7 @@ async def _principal(request: web.Request) -> Principal | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         return None
-    async with dependencies(request).database.acquire() as connection:
-        return await accounts.authenticate(connection, token.strip())
+    return await dependencies(request).tokens.principal(token.strip())
 
 
 def demand(request: web.Request, scope: Scope) -> Principal:

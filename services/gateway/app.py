@@ -15,6 +15,7 @@ from services.gateway.handlers.items import STREAMS
 from services.gateway.middlewares import answer_errors, observe
 from services.gateway.routes import add_routes
 from services.gateway.settings import GatewayServiceSettings
+from services.gateway.tokens import Tokens
 from shared.database.pool import Database
 from shared.messaging.connection import Broker
 from shared.messaging.publisher import Publisher
@@ -38,7 +39,9 @@ async def serve(settings: GatewayServiceSettings, stop: asyncio.Event) -> None:
         )
         async with (
             _listening(parts.dependencies, readiness),
-            background(relay=parts.dependencies.relay.run()),
+            background(
+                relay=parts.dependencies.relay.run(), tokens=parts.dependencies.tokens.run()
+            ),
         ):
             await stop.wait()
             readiness.start_draining()
@@ -69,7 +72,8 @@ async def connect(settings: GatewayServiceSettings) -> AsyncIterator[Connected]:
         starting = asyncio.create_task(rpc.start())
         try:
             relay = Relay(database, Publisher(broker))
-            yield Connected(Dependencies(settings, database, rpc, objects, relay), broker)
+            tokens = Tokens(database, seconds=settings.gateway.token_seconds)
+            yield Connected(Dependencies(settings, database, tokens, rpc, objects, relay), broker)
         finally:
             starting.cancel()
             await asyncio.wait({starting})

@@ -44,12 +44,25 @@ async def whole(request: web.Request) -> bytes:
     limit = dependencies(request).settings.gateway.body_bytes_max
     if (request.content_length or 0) > limit:
         raise TooLargeError(f"the body is over {limit} bytes")
+    if request.content.is_eof():
+        # It came with the head, as most do: there is nothing to wait for.
+        at_once = _read_at_once(request)
+        if len(at_once) > limit:
+            raise TooLargeError(f"the body is over {limit} bytes")
+        return at_once
     body = bytearray()
     async for chunk in chunks(request):
         body += chunk
         if len(body) > limit:
             raise TooLargeError(f"the body is over {limit} bytes")
     return bytes(body)
+
+
+def _read_at_once(request: web.Request) -> bytes:
+    try:
+        return request.content.read_nowait()
+    except (web.RequestPayloadError, ContentEncodingError):
+        raise MalformedError("the body is not encoded as Content-Encoding says") from None
 
 
 def parse_json(body: bytes) -> Any:

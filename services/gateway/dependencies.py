@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from services.gateway.settings import GatewayServiceSettings
+from services.gateway.tokens import Tokens
 from shared.database.pool import Database
 from shared.messaging.rpc_client import RpcClient
 from shared.objects import ObjectStore
@@ -20,6 +21,7 @@ class Dependencies:
 
     settings: GatewayServiceSettings
     database: Database
+    tokens: Tokens
     rpc: RpcClient
     objects: ObjectStore
     relay: Relay

@@ -31,6 +31,8 @@ class GatewaySettings(BaseSettings):
     body_bytes_max: int = Field(default=MIB, ge=1_024)
     body_idle_seconds: float = Field(default=30.0, gt=0, le=3_600)
     keepalive_seconds: float = Field(default=15.0, gt=0, le=3_600)
+    # How long a token may be taken for good without asking; revoked ones are told of at once.
+    token_seconds: float = Field(default=2.0, ge=0, le=60)
     query_seconds: float = Field(default=10.0, gt=0, le=600)
     record_seconds: float = Field(default=30.0, gt=0, le=600)
     batch_records: int = Field(default=2_000, ge=1, le=10_000)

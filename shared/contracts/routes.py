@@ -79,7 +79,8 @@ QUESTIONS = Queue(
     "tallyport.aggregate.query",
     QueueType.CLASSIC,
     Service.AGGREGATOR,
-    64,
+    # More than an aggregator works on and lets wait, so that it can refuse the rest.
+    160,
     # As much as the gateway takes of a question: what is wrong with it is the aggregator's to say.
     2 * MIB,
     length_max=10_000,

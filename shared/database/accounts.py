@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import secrets
 import zoneinfo
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ _SQL = load_queries(__file__)
 TOKEN_PREFIX = "tp_"  # noqa: S105 - public by design: lets scanners find leaked tokens
 TOKEN_BYTES = 32
 SHOWN_CHARACTERS = 10
+# Told on it, without a word: some token lets in no more.
+REVOKED_CHANNEL = "tallyport_tokens"
 
 # ISO 4217: the currencies whose minor unit is not a hundredth.
 _NO_DIGITS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
@@ -70,6 +73,14 @@ class Principal:
     user_id: int
     store_id: int | None
     scopes: frozenset[Scope]
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Whose token, and how long it lets in unless it is revoked; infinite without an expiry."""
+
+    principal: Principal
+    seconds_left: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +155,7 @@ async def add_member(connection: Connection, *, store_id: int, user_id: int) -> 
 
 async def remove_member(connection: Connection, *, store_id: int, user_id: int) -> bool:
     """False when the user was no member. Its tokens of this store end with the membership."""
-    row = await connection.fetchval(_SQL["delete_membership"], store_id, user_id)
+    row = await connection.fetchval(_SQL["delete_membership"], store_id, user_id, REVOKED_CHANNEL)
     return row is not None
 
 
@@ -168,7 +179,7 @@ async def create_token(
             user_id,
             store_id,
             store_id is None,
-            _digest(text),
+            digest_of(text),
             text[:SHOWN_CHARACTERS],
             name,
             [scope.value for scope in scopes],
@@ -185,7 +196,7 @@ async def create_token(
 
 async def revoke_token(connection: Connection, token_id: int) -> bool:
     """False when there is no such token. Revoking twice is revoking."""
-    return await connection.fetchval(_SQL["revoke_token"], token_id) is not None
+    return await connection.fetchval(_SQL["revoke_token"], token_id, REVOKED_CHANNEL) is not None
 
 
 async def list_tokens(connection: Connection) -> list[dict[str, object]]:
@@ -195,17 +206,25 @@ async def list_tokens(connection: Connection) -> list[dict[str, object]]:
 
 async def authenticate(connection: Connection, text: str) -> Principal | None:
     """Who this token stands for, or None: unknown, expired and revoked look alike."""
-    digest = _digest(text)
+    bearer = await find_bearer(connection, digest_of(text))
+    return None if bearer is None else bearer.principal
+
+
+async def find_bearer(connection: Connection, digest: bytes) -> Bearer | None:
+    """The same by the token's digest, with how long it still lets in."""
     row = await connection.fetchrow(_SQL["find_token"], digest)
     if row is None or not hmac.compare_digest(row["digest"], digest) or not row["is_valid"]:
         return None
-    return Principal(
+    principal = Principal(
         token_id=row["token_id"],
         user_id=row["user_id"],
         store_id=row["store_id"],
         scopes=frozenset(Scope(scope) for scope in row["scopes"]),
     )
+    seconds_left: float | None = row["seconds_left"]
+    return Bearer(principal, math.inf if seconds_left is None else seconds_left)
 
 
-def _digest(text: str) -> bytes:
+def digest_of(text: str) -> bytes:
+    """What the database knows of a token."""
     return hashlib.sha256(text.encode(errors="surrogateescape")).digest()

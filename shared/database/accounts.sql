@@ -30,8 +30,11 @@ SELECT user_id, email, name FROM users WHERE user_id = $1;
 INSERT INTO memberships (store_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING;
 
 -- name: delete_membership
--- Takes the user's tokens of this store along.
-DELETE FROM memberships WHERE store_id = $1 AND user_id = $2 RETURNING user_id;
+-- Takes the user's tokens of this store along, and tells those who remember them.
+WITH gone AS (
+    DELETE FROM memberships WHERE store_id = $1 AND user_id = $2 RETURNING user_id
+)
+SELECT user_id, pg_notify($3, '') FROM gone;
 
 -- name: insert_token
 -- Only the digest is kept; the prefix is for people to tell tokens apart.
@@ -42,13 +45,18 @@ RETURNING token_id;
 -- name: find_token
 -- By digest, whatever its state: the code decides, and answers all refusals alike.
 SELECT t.token_id, t.user_id, t.store_id, t.is_service, t.digest, t.scopes,
-       t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now()) AS is_valid
+       t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now()) AS is_valid,
+       extract(epoch FROM t.expires_at - now())::float8 AS seconds_left
   FROM tokens t
  WHERE t.digest = $1;
 
 -- name: revoke_token
--- From the next request on it is refused.
-UPDATE tokens SET revoked_at = coalesce(revoked_at, now()) WHERE token_id = $1 RETURNING token_id;
+-- Those who remember it are told with the commit.
+WITH revoked AS (
+    UPDATE tokens SET revoked_at = coalesce(revoked_at, now()) WHERE token_id = $1
+    RETURNING token_id
+)
+SELECT token_id, pg_notify($2, '') FROM revoked;
 
 -- name: list_tokens
 -- For the operator; there is nothing secret in it.

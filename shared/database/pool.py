@@ -7,16 +7,19 @@ not answer is `UnavailableError`, never a hang.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Literal, TypeAlias
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import asyncpg
 import orjson
 import structlog
 from asyncpg.pool import PoolConnectionProxy
 
+from shared.database.queries import load_queries
 from shared.errors import UnavailableError
 from shared.settings import DatabaseSettings
 
@@ -25,6 +28,9 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 Isolation = Literal["read_committed", "repeatable_read"]
 
 _log = structlog.get_logger(__name__)
+_SQL = load_queries(__file__)
+# A limit that is so much longer than asked for is not set anew: that takes a round trip.
+LIMIT_SLACK_SECONDS = 5.0
 
 # What a lost, restarting or full database raises, as opposed to a mistake in a statement.
 CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
@@ -46,6 +52,31 @@ _LOST = (
 )
 
 
+if TYPE_CHECKING:
+    _Plain = asyncpg.Connection[asyncpg.Record]
+else:
+    _Plain = asyncpg.Connection
+
+
+class _Session(_Plain):
+    """A connection that is given back without a round trip: nobody leaves anything behind in one
+    but temporary tables, which are meant to stay. An open transaction is ended all the same."""
+
+    __slots__ = ("_seconds_max",)
+
+    def get_reset_query(self) -> str:
+        return ""
+
+    async def end_statements_after(self, seconds: float) -> None:
+        """Let the server end each statement of this connection from now on, in case we cannot:
+        after so many seconds, or a few more if that is what it was told before."""
+        known: float | None = getattr(self, "_seconds_max", None)
+        if known is None or not seconds <= known <= seconds + LIMIT_SLACK_SECONDS:
+            limit = math.ceil(seconds)
+            await self.execute(_SQL["limit_statements"], str(limit * 1_000), timeout=seconds)
+            self._seconds_max = limit
+
+
 async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     await connection.set_type_codec(
         "jsonb",
@@ -61,14 +92,23 @@ class Database:
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], settings: DatabaseSettings) -> None:
         self._pool = pool
         self._settings = settings
+        self._parked: list[PoolConnectionProxy[asyncpg.Record]] = []
+        self._waiting = 0
+        self._is_closing = False
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, settings: DatabaseSettings, *, name: str, pool_max: int | None = None
+        cls,
+        settings: DatabaseSettings,
+        *,
+        name: str,
+        pool_max: int | None = None,
+        server_settings: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Database]:
         """Connect, waiting for a database that is still starting (processes start in any
-        order; the caller's own deadline ends the wait), and close at the end."""
+        order; the caller's own deadline ends the wait), and close at the end. `server_settings`
+        are those of every connection."""
         most = pool_max or settings.pool_max
         attempt = 0
         while True:
@@ -79,7 +119,12 @@ class Database:
                     max_size=most,
                     timeout=settings.acquire_seconds,
                     command_timeout=settings.statement_seconds,
-                    server_settings={"application_name": name, "timezone": "UTC"},
+                    server_settings={
+                        "application_name": name,
+                        "timezone": "UTC",
+                        **(server_settings or {}),
+                    },
+                    connection_class=_Session,
                     init=_prepare,
                 )
                 break
@@ -87,43 +132,51 @@ class Database:
                 attempt += 1
                 _log.warning("database.waiting", attempt=attempt, reason=str(error))
                 await asyncio.sleep(random.uniform(0.1, min(5.0, 0.2 * 2**attempt)))  # noqa: S311
+        database = cls(pool, settings)
         try:
-            yield cls(pool, settings)
+            yield database
         finally:
             try:
-                await asyncio.wait_for(pool.close(), timeout=settings.acquire_seconds)
+                await asyncio.wait_for(database._close(), timeout=settings.acquire_seconds)
             except TimeoutError:
                 pool.terminate()
 
     @property
     def size(self) -> tuple[int, int]:
         """(connections open, connections idle)."""
-        return self._pool.get_size(), self._pool.get_idle_size()
+        return self._pool.get_size(), self._pool.get_idle_size() + len(self._parked)
 
-    @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Connection]:
-        """A connection from the pool. Raises `UnavailableError` when none is to be had in time
-        or it is lost on the way."""
+    def acquire(self, *, seconds_max: float | None = None) -> Lease:
+        """A connection from the pool, for `async with`. Raises `UnavailableError` when none is to
+        be had in time or it is lost on the way. With `seconds_max` its statements end on the server
+        too."""
+        return Lease(self, seconds_max)
+
+    async def take(self) -> PoolConnectionProxy[asyncpg.Record]:
+        """For `Lease`. The pool's own way of taking and giving back is a good part of what a short
+        statement costs, so what was given back well waits here for the next one."""
+        while self._parked:
+            connection = self._parked.pop()
+            if not _is_lost(connection):
+                return connection
+            await self._release(connection)
+        self._waiting += 1
         try:
-            connection = await self._pool.acquire(timeout=self._settings.acquire_seconds)
+            return await self._pool.acquire(timeout=self._settings.acquire_seconds)
         except CONNECTION_ERRORS as error:
             raise UnavailableError("the database does not answer", retry_after_seconds=2) from error
-        try:
-            yield connection
-        except (TimeoutError, asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError) as error:
-            raise _unavailable("the database took too long") from error
-        except _LOST as error:
-            raise _unavailable("the database went away") from error
-        except asyncpg.InternalClientError as error:
-            # The farewell of a killed backend, read in between two statements, puts the driver
-            # out of step: the connection is of no use any more.
-            _terminate(connection)
-            raise _unavailable("the database went away") from error
-        except asyncpg.InterfaceError as error:
-            if not _is_lost(connection):
-                raise  # a mistake of ours
-            raise _unavailable("the database went away") from error
         finally:
+            self._waiting -= 1
+
+    async def give_back(
+        self, connection: PoolConnectionProxy[asyncpg.Record], *, is_well: bool
+    ) -> None:
+        """For `Lease`. Not well: something went wrong with it in hand."""
+        is_well = is_well and not _is_lost(connection) and not connection.is_in_transaction()
+        # Who waits for one waits at the pool.
+        if is_well and not self._waiting and not self._is_closing:
+            self._parked.append(connection)
+        else:
             await self._release(connection)
 
     async def _release(self, connection: PoolConnectionProxy[asyncpg.Record]) -> None:
@@ -133,13 +186,23 @@ class Database:
             # It is broken, and the pool has dropped it: the caller's own error tells why.
             _log.debug("database.connection_dropped")
 
+    async def _close(self) -> None:
+        self._is_closing = True
+        while self._parked:
+            await self._release(self._parked.pop())
+        await self._pool.close()
+
     @asynccontextmanager
     async def transaction(
-        self, *, isolation: Isolation = "read_committed", readonly: bool = False
+        self,
+        *,
+        isolation: Isolation = "read_committed",
+        readonly: bool = False,
+        seconds_max: float | None = None,
     ) -> AsyncIterator[Connection]:
         """A connection in a transaction: committed at the end, rolled back on an exception."""
         async with (
-            self.acquire() as connection,
+            self.acquire(seconds_max=seconds_max) as connection,
             connection.transaction(isolation=isolation, readonly=readonly),
         ):
             yield connection
@@ -152,6 +215,60 @@ class Database:
         except (UnavailableError, TimeoutError, asyncpg.PostgresError) as error:
             return str(error) or type(error).__name__
         return None
+
+
+class Lease:
+    """A connection in hand: `async with database.acquire() as connection`."""
+
+    __slots__ = ("_connection", "_database", "_seconds_max")
+
+    def __init__(self, database: Database, seconds_max: float | None) -> None:
+        self._database = database
+        self._seconds_max = seconds_max
+        self._connection: PoolConnectionProxy[asyncpg.Record] | None = None
+
+    async def __aenter__(self) -> Connection:
+        connection = self._connection = await self._database.take()
+        if self._seconds_max is not None:
+            try:
+                # What the proxy does not know it passes on.
+                await cast(_Session, connection).end_statements_after(self._seconds_max)
+            except BaseException as error:
+                await self.__aexit__(type(error), error, None)
+                raise
+        return connection
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:  # pragma: no cover - given back twice
+            return
+        told = None if error is None else _told(connection, error)
+        await self._database.give_back(connection, is_well=error is None)
+        if told is not None:
+            raise told from error
+
+
+def _told(
+    connection: PoolConnectionProxy[asyncpg.Record], error: BaseException
+) -> BaseException | None:
+    """What a caller is told instead of the error; None: the error itself."""
+    if isinstance(error, TimeoutError | asyncpg.QueryCanceledError | asyncpg.LockNotAvailableError):
+        return _unavailable("the database took too long")
+    if isinstance(error, _LOST):
+        return _unavailable("the database went away")
+    if isinstance(error, asyncpg.InternalClientError):
+        # The farewell of a killed backend, read in between two statements, puts the driver out of
+        # step: the connection is of no use any more.
+        _terminate(connection)
+        return _unavailable("the database went away")
+    if isinstance(error, asyncpg.InterfaceError) and _is_lost(connection):
+        return _unavailable("the database went away")
+    return None  # a mistake of ours, or nothing of the database's
 
 
 def _unavailable(message: str) -> BaseException:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import zoneinfo
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -48,16 +49,30 @@ class Grid:
         width = _WIDTHS.get(self.grain)
         if width is not None:
             return instant - (instant - _EPOCH) % width
-        starts = self.starts(instant, instant)
-        return starts[bisect_right(starts, instant) - 1]
+        days = _days(self.zone, instant.year)
+        # A local date is at most a day off the UTC date: the first of the next year may be there.
+        if instant >= days[-1] and (first := _days(self.zone, instant.year + 1)[0]) <= instant:
+            return first
+        place = bisect_right(days, instant)
+        return days[place - 1] if place else _days(self.zone, instant.year - 1)[-1]
 
     def next(self, bucket: datetime) -> datetime:
         """The first instant of the bucket behind the one that begins with `bucket`."""
         width = _WIDTHS.get(self.grain)
         if width is not None:
             return bucket + width
-        starts = self.starts(bucket, bucket + 2 * _DAY)
-        return starts[bisect_right(starts, bucket)]
+        for year in (bucket.year, bucket.year + 1):
+            days = _days(self.zone, year)
+            if bucket < days[-1]:
+                return days[bisect_right(days, bucket)]
+        raise ValueError("a year without days")  # pragma: no cover
+
+    def beginning(self, instants: Sequence[datetime]) -> list[bool]:
+        """Whether a bucket begins with it, for each of these."""
+        width = _WIDTHS.get(self.grain)
+        if width is not None:
+            return [not (instant - _EPOCH) % width for instant in instants]
+        return [_begins_day(self.zone, instant) for instant in instants]
 
     def starts(self, first: datetime, last: datetime) -> list[datetime]:
         """The days' first instants, from at least one at or before `first` to one behind `last`.
@@ -68,6 +83,21 @@ class Grid:
         low = bisect_right(found, first) - 1
         high = bisect_right(found, last)
         return found[max(low, 0) : high + 1]
+
+
+def _begins_day(zone: str, instant: datetime) -> bool:
+    year, month, day = instant.year, instant.month, instant.day
+    if instant in _day_set(zone, year):
+        return True
+    # The year that the zone shows may be the next one, or the one before.
+    if month == 12 and day == 31:
+        return instant in _day_set(zone, year + 1)
+    return month == 1 and day <= 2 and instant in _day_set(zone, year - 1)
+
+
+@lru_cache(maxsize=1_024)
+def _day_set(zone: str, year: int) -> frozenset[datetime]:
+    return frozenset(_days(zone, year))
 
 
 @lru_cache(maxsize=4_096)

@@ -9,6 +9,7 @@ from shared.database import accounts
 from shared.database.accounts import Scope, Store
 from shared.database.pool import Database
 from tests.component.conftest import Client, MakeClient
+from tests.waiting import until
 
 CALLS = [
     ("POST", "/reports"),
@@ -50,13 +51,36 @@ async def test_without_a_valid_token_nobody_gets_in(base_url: str, method: str, 
     assert len(seen) == 1
 
 
-async def test_revoked_tokens_are_refused_from_the_next_request_on(
+async def test_revoked_tokens_are_refused_as_soon_as_the_gateway_hears_of_it(
     client: Client, database: Database
+) -> None:
+    for _ in range(3):
+        await client.get("/registers")
+    async with database.acquire() as connection:
+        await accounts.revoke_token(connection, client.token_id)
+    await until(lambda: _is_refused(client), seconds=5, what="the revoked token is refused")
+    await client.get("/registers", status=401)
+
+
+async def test_members_who_left_are_refused(
+    client: Client, database: Database, store: Store
 ) -> None:
     await client.get("/registers")
     async with database.acquire() as connection:
-        await accounts.revoke_token(connection, client.token_id)
-    await client.get("/registers", status=401)
+        user_id = await connection.fetchval(
+            "SELECT user_id FROM tokens WHERE token_id = $1", client.token_id
+        )
+        await accounts.remove_member(connection, store_id=store.store_id, user_id=user_id)
+    try:
+        await until(lambda: _is_refused(client), seconds=5, what="the former member is refused")
+    finally:
+        async with database.acquire() as connection:
+            await accounts.add_member(connection, store_id=store.store_id, user_id=user_id)
+
+
+async def _is_refused(client: Client) -> bool:
+    response, _ = await client.call("GET", "/registers")
+    return response.status == 401
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/", "/rels/report"])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
 from services.aggregator.aggregate import Aggregator
+from services.aggregator.sessions import open_sessions
 from services.aggregator.settings import AggregatorSettings
 from shared.database.accounts import Store
 from shared.database.pool import Database
+from shared.settings import DatabaseSettings
 from tests.integration.aggregator.register_under_test import (
     MakeRegister,
     Register,
@@ -19,9 +21,16 @@ from tests.integration.aggregator.register_under_test import (
 
 
 @pytest.fixture(scope="session")
-def aggregator(database: Database) -> Aggregator:
+async def sessions(database_settings: DatabaseSettings) -> AsyncIterator[Database]:
+    """Connections as the service has them."""
+    async with open_sessions(database_settings, AggregatorSettings(), name="sessions") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def aggregator(sessions: Database) -> Aggregator:
     # Room for the random questions: what is over the limits is asked elsewhere.
-    return Aggregator(database, AggregatorSettings(rows_max=1_000_000, body_bytes_max=100_000_000))
+    return Aggregator(sessions, AggregatorSettings(rows_max=1_000_000, body_bytes_max=100_000_000))
 
 
 @pytest.fixture

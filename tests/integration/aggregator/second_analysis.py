@@ -87,6 +87,11 @@ def first_instant(zone: ZoneInfo, day: date) -> datetime:
     return instant
 
 
+def was_shown(zone: ZoneInfo, period: str, first: date) -> bool:
+    """Whether any clock of the zone ever showed a date of the period that begins with this one."""
+    return first_day(period, first_instant(zone, first).astimezone(zone).date()) == first
+
+
 def range_before(
     question: dict[str, Any], zone: ZoneInfo, shown: list[str]
 ) -> tuple[datetime, datetime, Callable[[datetime], str]]:
@@ -98,10 +103,16 @@ def range_before(
 
     behind = (end + SECOND).replace(microsecond=0)
     if period and of(start - TICK) != of(start) and of(behind) != of(end):
-        first = back(period, of(start), len(shown))
-        low, high = first_instant(zone, first), start - (behind - end)
-        theirs = periods(period, zone, low, high, [])
-        if len(theirs) == len(shown):
+        day, firsts, never = of(start), list[date](), set[str]()
+        while len(firsts) < len(shown):
+            day = back(period, day, 1)
+            if was_shown(zone, period, day):
+                firsts.insert(0, day)
+            else:
+                never.add(label(period, day))
+        low, high = first_instant(zone, firsts[0]), start - (behind - end)
+        theirs = [name for name in periods(period, zone, low, high, []) if name not in never]
+        if theirs == [label(period, first) for first in firsts]:
             beside = dict(zip(theirs, shown, strict=True))
             return low, high, lambda at: beside[label(period, of(at))]
     step = SECOND if (end.second, end.microsecond) == (59, 0) else TICK

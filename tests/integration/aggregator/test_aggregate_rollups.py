@@ -43,18 +43,18 @@ COLUMN_SETS = [set_ for size in range(4) for set_ in combinations(COLUMNS, size)
 
 
 @pytest.fixture(scope="session")
-def eager(database: Database) -> Aggregator:
+def eager(sessions: Database) -> Aggregator:
     """Uses rollups wherever they are exact, however little that saves."""
     settings = AggregatorSettings(
         rollup_overhead_rows=-1, rows_max=1_000_000, body_bytes_max=100_000_000
     )
-    return Aggregator(database, settings)
+    return Aggregator(sessions, settings)
 
 
 @pytest.fixture(scope="session")
-def plain(database: Database) -> Aggregator:
+def plain(sessions: Database) -> Aggregator:
     """Never uses rollups."""
-    return Aggregator(database, AggregatorSettings(rollup_overhead_rows=1_000_000))
+    return Aggregator(sessions, AggregatorSettings(rollup_overhead_rows=1_000_000))
 
 
 async def _define(database: Database, register: Register, *grids: tuple[Grid, set[str]]) -> None:
@@ -284,9 +284,9 @@ async def test_days_cut_by_other_rules_are_not_used(year: Register, database: Da
 
 
 async def test_an_expensive_question_makes_a_wish(
-    make_register: MakeRegister, database: Database
+    make_register: MakeRegister, database: Database, sessions: Database
 ) -> None:
-    curious = Aggregator(database, AggregatorSettings(wish_rows_min=10))
+    curious = Aggregator(sessions, AggregatorSettings(wish_rows_min=10))
     register = dataclasses.replace(await make_register(["a", "b"]), aggregator=curious)
     first = datetime(2024, 1, 1, tzinfo=UTC)
     await add_items(

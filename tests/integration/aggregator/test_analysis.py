@@ -31,8 +31,8 @@ NOON = instant("2024-03-10T12:00:00Z")
 YEAR = {"start_at": "2024-01-01T00:00:00Z", "end_at": "2024-12-31T23:59:59Z"}
 
 
-def analyst_of(database: Database, **settings: Any) -> Analyst:
-    return Analyst(database, AggregatorSettings(**settings))
+def analyst_of(sessions: Database, **settings: Any) -> Analyst:
+    return Analyst(sessions, AggregatorSettings(**settings))
 
 
 async def ask(analyst: Analyst, register: Register, **asked: Any) -> Outcome:

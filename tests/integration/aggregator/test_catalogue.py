@@ -39,8 +39,8 @@ LONG_AGO, FAR_AHEAD = instant("1950-01-01T00:00:00Z"), instant("2150-01-01T00:00
 
 
 @pytest.fixture(scope="session")
-def catalogue(database: Database) -> Catalogue:
-    return Catalogue(database, AggregatorSettings())
+def catalogue(sessions: Database) -> Catalogue:
+    return Catalogue(sessions, AggregatorSettings())
 
 
 async def ask(catalogue: Catalogue, register: Register, **asked: Any) -> Any:
@@ -176,9 +176,9 @@ async def test_it_agrees_with_plain_python_while_items_arrive(
 
 
 async def test_of_a_large_register_it_says_what_it_looked_at(
-    make_register: MakeRegister, database: Database
+    make_register: MakeRegister, database: Database, sessions: Database
 ) -> None:
-    modest = Catalogue(database, AggregatorSettings(), items_max=10)
+    modest = Catalogue(sessions, AggregatorSettings(), items_max=10)
     rows = [row(NOON + timedelta(hours=n), "ab"[n < 1], str(n)) for n in range(12)]
     register = await make_register(["account", "number"], rows)
     account, number = (await ask(modest, register))["dimensions"]

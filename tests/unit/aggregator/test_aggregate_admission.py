@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from services.aggregator.admission import Admission
+from services.aggregator.settings import AggregatorSettings
+from shared.contracts.routes import QUESTIONS
 from shared.errors import OverloadedError
 
 
@@ -89,3 +91,9 @@ async def test_a_failure_gives_its_turn_back() -> None:
         with pytest.raises(ZeroDivisionError):
             async with gate.turn(seconds=1):
                 raise ZeroDivisionError
+
+
+def test_by_default_a_crowd_is_served_and_what_is_too_many_can_be_refused() -> None:
+    """A question that the broker holds back cannot be refused."""
+    settings = AggregatorSettings()
+    assert 64 <= settings.questions_max + settings.waiting_max < QUESTIONS.prefetch

@@ -13,6 +13,7 @@ from services.aggregator.arguments import Grouping, Measure, Scope
 from services.aggregator.periods import Periods
 from services.aggregator.plans import RAW, Totals
 from services.aggregator.query_builder import Statement, build_statement
+from services.aggregator.registers import Seen
 from services.aggregator.rendering import render
 
 SCOPE = Scope(
@@ -23,6 +24,7 @@ SCOPE = Scope(
     store_id=11,
     register_id=22,
 )
+KNOWN = Seen(version=7, meta={}, rollups=(), definition="[{}, null]")
 PERIODS = Periods(("Jan 2024", "Feb 2024"), (SCOPE.start_at, SCOPE.end_at), None)
 
 
@@ -39,6 +41,7 @@ def build(
     totals = Totals(scope, periods, columns)
     options: dict[str, Any] = {"invert_sign": False, "rows_max": 100, "body_bytes_max": 5_000}
     return build_statement(
+        KNOWN,
         RAW,
         totals,
         render(representation, scope.measure, grouping, periods),
@@ -56,7 +59,8 @@ def test_every_value_is_bound_and_each_once() -> None:
 
 
 def test_names_the_store_first() -> None:
-    assert re.search(r"WHERE store_id = \$\d+::bigint\s+AND register_id =", build().sql)
+    named = r"WHERE (r\.)?store_id = \$\d+::bigint\s+AND (r\.)?register_id ="
+    assert len(re.findall(named, build().sql)) == 2
 
 
 def test_labels_are_never_in_the_text() -> None:

@@ -34,6 +34,7 @@ def before(period: str | None, start: str, end: str, zone: str = "UTC") -> tuple
 
 
 DETROIT = "America/Detroit"
+APIA = "Pacific/Apia"
 
 
 @pytest.mark.parametrize(
@@ -71,8 +72,28 @@ DETROIT = "America/Detroit"
         ),
         # Apia skipped the 30th: there was no such day.
         (
-            *("day", "2011-12-31T00:00:00+14:00", "2011-12-31T23:59:59+14:00", "Pacific/Apia"),
+            *("day", "2011-12-31T00:00:00+14:00", "2011-12-31T23:59:59+14:00", APIA),
             ("2011-12-29T00:00:00-10:00", "2011-12-29T23:59:59-10:00"),
+        ),
+        # To the last second at least: whole, whatever of it is left out.
+        (
+            *("day", "2011-12-31T00:00:00+14:00", "2011-12-31T23:59:59.9993+14:00", APIA),
+            ("2011-12-29T00:00:00-10:00", "2011-12-29T23:59:59.999300-10:00"),
+        ),
+        # The two days before these two are the 29th and the 31st.
+        (
+            *("day", "2012-01-01T00:00:00+14:00", "2012-01-02T23:59:59+14:00", APIA),
+            ("2011-12-29T00:00:00-10:00", "2011-12-31T23:59:59+14:00"),
+        ),
+        # The skipped one has a row among its neighbours: three rows have three days before them.
+        (
+            *("day", "2011-12-29T00:00:00-10:00", "2011-12-31T23:59:59+14:00", APIA),
+            ("2011-12-26T00:00:00-10:00", "2011-12-28T23:59:59-10:00"),
+        ),
+        # Longer periods are what is left of them: a December of 30 days.
+        (
+            *("month", "2012-01-01T00:00:00+14:00", "2012-01-31T23:59:59+14:00", APIA),
+            ("2011-12-01T00:00:00-10:00", "2011-12-31T23:59:59+14:00"),
         ),
         # Not whole: the same duration.
         (
@@ -97,6 +118,31 @@ def test_the_range_before(
     period: str | None, start: str, end: str, zone: str, expected: tuple[str, str]
 ) -> None:
     assert before(period, start, end, zone) == expected
+
+
+def test_a_skipped_day_has_no_place_among_those_compared_with() -> None:
+    """By hand: of 1 to 3 January 2012 the days before are 29 December (-10:00), 31 December and
+    nothing else that there was; so three of them begin on the 28th."""
+    start, end = "2012-01-01T00:00:00+14:00", "2012-01-03T23:59:59+14:00"
+    scope = Scope(
+        measure=Measure.COUNT,
+        timezone=APIA,
+        start_at=datetime.fromisoformat(start).astimezone(UTC),
+        end_at=datetime.fromisoformat(end).astimezone(UTC),
+        store_id=1,
+        register_id=1,
+    )
+    days = divide(PeriodKind.DAY, scope.zone, scope.start_at, scope.end_at, periods_max=10)
+    moved, theirs = previous(PeriodKind.DAY, scope, days)
+    assert theirs is not None
+    assert theirs.labels == ("Dec 28 2011", "Dec 29 2011", "Dec 31 2011")
+    assert theirs.starts == (
+        datetime(2011, 12, 28, 10, tzinfo=UTC),
+        datetime(2011, 12, 29, 10, tzinfo=UTC),
+        datetime(2011, 12, 30, 10, tzinfo=UTC),
+    )
+    assert theirs.numbers is None
+    assert moved.end_at == datetime(2011, 12, 31, 9, 59, 59, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("period", [None, "year"])

@@ -1,0 +1,123 @@
+"""Ask the database about a register in one statement, of one snapshot.
+
+Comes in: which register, and how a question is made of what is known about it. Goes out: what was
+made, its rows and the register's version, all of the snapshot that the rows are from.
+
+A question needs to know labels and rollups before it can be written down. They are those that this
+process saw last; the statement compares them with those that there are, and reads nothing else if
+they differ. Then it is made again, of those. So nothing is ever answered, or refused, from what is
+no longer so, and as long as nothing changes a question takes one round trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+import asyncpg
+
+from services.aggregator.deadlines import seconds_left
+from services.aggregator.registers import Place, Registers, Seen, look
+from shared.database.pool import Connection, Database
+from shared.errors import InvalidArgumentError
+
+# So often what is known may have changed meanwhile; then it is held still.
+ATTEMPTS_MAX = 3
+
+
+class Written(Protocol):
+    """A statement that begins with the register's state (`state_sql`); each of its rows has it."""
+
+    @property
+    def sql(self) -> str: ...
+
+    @property
+    def values(self) -> Sequence[object]: ...
+
+
+class Asked(Protocol):
+    """What a question is made into. No statement: it is answered by the register's version."""
+
+    @property
+    def statement(self) -> Written | None: ...
+
+
+A = TypeVar("A", bound=Asked)
+# None: there is no such register. Raises what the question is refused with.
+Ask = Callable[[Seen | None], A]
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Generic[A]):
+    asked: A
+    rows: Sequence[asyncpg.Record]
+    version: int
+
+
+class Reader:
+    """For any number of questions at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._registers = Registers()
+
+    async def read(
+        self, place: Place | None, ask: Ask[A], *, deadline: datetime, anew: bool
+    ) -> Read[A]:
+        """`anew`: look at the register first, for a question that may need nothing else."""
+        seconds = seconds_left(deadline)
+        async with self._database.acquire(seconds_max=seconds) as connection:
+            one = _One(connection, self._registers, place, ask, deadline)
+            for number in range(ATTEMPTS_MAX):
+                if (found := await one.attempt(anew=anew and number == 0)) is not None:
+                    return found
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                found = await one.attempt(anew=True)
+        if found is None:  # pragma: no cover - a snapshot does not change
+            raise RuntimeError("a register changed within a snapshot")
+        return found
+
+
+@dataclass(slots=True)
+class _One(Generic[A]):
+    """One question."""
+
+    connection: Connection
+    registers: Registers
+    place: Place | None
+    ask: Ask[A]
+    deadline: datetime
+
+    async def attempt(self, *, anew: bool) -> Read[A] | None:
+        """None: what was known is no longer so."""
+        known = None if anew or self.place is None else self.registers.last_seen(self.place)
+        asked: A | None = None
+        if known is not None:
+            try:
+                asked = self.ask(known)
+            except InvalidArgumentError:
+                # It may be the old state's fault.
+                known = None
+        if asked is None or known is None:
+            known = await self._look()
+            asked = self.ask(known)
+        if known is None:  # pragma: no cover - `ask` refuses that
+            raise RuntimeError("a question about no register was let through")
+        if asked.statement is None:
+            return Read(asked, (), known.version)
+        rows = await self.connection.fetch(
+            asked.statement.sql, *asked.statement.values, timeout=seconds_left(self.deadline)
+        )
+        if rows and rows[0]["is_same"]:
+            return Read(asked, rows, rows[0]["version"])
+        if self.place is not None:
+            self.registers.see(self.place, rows[0] if rows else None)
+        return None
+
+    async def _look(self) -> Seen | None:
+        if self.place is None:
+            return None
+        state = await look(self.connection, self.place, seconds=seconds_left(self.deadline))
+        return self.registers.see(self.place, state)
