@@ -19,7 +19,7 @@ from services.report_worker.outcome import Ending, Outcome, ready_event
 from services.report_worker.production import Produced, Production, first_cause
 from services.report_worker.settings import WorkerSettings
 from shared.contracts.reports import ReportFormat
-from shared.database import outbox, reports
+from shared.database import outbox, report_builds, report_uploads
 from shared.database.pool import Database
 from shared.database.reports import Report
 from shared.relay import Relay
@@ -42,8 +42,8 @@ class ReportBuilder:
         """Take the report for one attempt. None: somebody else has it, or it is done, or its store
         has its share of builds (then it is looked at again in a few seconds)."""
         async with self.database.transaction() as connection:
-            await reports.lock_builds(connection, store_id)
-            report = await reports.claim_report(
+            await report_builds.lock_builds(connection, store_id)
+            report = await report_builds.claim_report(
                 connection,
                 store_id,
                 report_id,
@@ -51,8 +51,8 @@ class ReportBuilder:
                 lease_seconds=self.reports.lease_seconds,
                 builds_per_store_max=self.settings.builds_per_store_max,
             )
-            if report is None and await reports.is_due(connection, store_id, report_id):
-                await reports.defer_report(
+            if report is None and await report_builds.is_due(connection, store_id, report_id):
+                await report_builds.defer_report(
                     connection, store_id, report_id, delay_seconds=self.settings.defer_seconds
                 )
         return report
@@ -97,7 +97,7 @@ class ReportBuilder:
 
         async def note_upload(key: str) -> None:
             async with self.database.acquire() as connection:
-                if not await reports.note_upload(connection, report, key):
+                if not await report_uploads.note_upload(connection, report, key):
                     raise AttemptLostError
             keys.append(key)
 
@@ -111,7 +111,7 @@ class ReportBuilder:
     async def _finish(self, report: Report, produced: Produced) -> Outcome:
         """Publish the object, with its files and the promise of the event, or nothing of it."""
         async with self.database.transaction() as connection:
-            finished = await reports.finish_report(
+            finished = await report_builds.finish_report(
                 connection,
                 report,
                 object_key=produced.object.key,

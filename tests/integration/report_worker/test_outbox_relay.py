@@ -164,7 +164,7 @@ async def test_it_hears_of_the_promises_of_other_processes(
             for count in range(1, 7):
 
                 async def ready() -> bool:
-                    return relay._listening
+                    return relay.is_listening
 
                 await until(ready, seconds=30, what="the relay listens")
                 await promise(world, queue, 1)
