@@ -12,6 +12,7 @@ from aiohttp import web
 from services.gateway.access import require_token
 from services.gateway.dependencies import DEPENDENCIES, Dependencies
 from services.gateway.middlewares import answer_errors, observe
+from services.gateway.report_watch import ReportWatch
 from services.gateway.routes import add_routes
 from services.gateway.settings import GatewayServiceSettings
 from shared.database.pool import Database
@@ -37,10 +38,11 @@ async def serve(settings: GatewayServiceSettings, stop: asyncio.Event) -> None:
         )
         async with (
             _listening(parts.dependencies, readiness),
-            background(relay=parts.dependencies.relay.run()),
+            background(relay=parts.dependencies.relay.run(), watch=parts.dependencies.watch.run()),
         ):
             await stop.wait()
             readiness.start_draining()
+            parts.dependencies.watch.end()
 
 
 class Connected:
@@ -68,7 +70,12 @@ async def connect(settings: GatewayServiceSettings) -> AsyncIterator[Connected]:
         starting = asyncio.create_task(rpc.start())
         try:
             relay = Relay(database, Publisher(broker))
-            yield Connected(Dependencies(settings, database, rpc, objects, relay), broker)
+            watch = ReportWatch(
+                database,
+                streams_max=settings.gateway.event_streams_max,
+                streams_per_token_max=settings.gateway.event_streams_per_token_max,
+            )
+            yield Connected(Dependencies(settings, database, rpc, objects, relay, watch), broker)
         finally:
             starting.cancel()
             await asyncio.wait({starting})

@@ -86,7 +86,7 @@ async def find(request: web.Request) -> web.Response:
             connection, caller.store.store_id, access.path_id(request)
         )
     if report is None:
-        raise _no_such_report(request)
+        raise no_such_report(request)
     return _resource(request, report)
 
 
@@ -107,11 +107,12 @@ async def remove(request: web.Request) -> web.Response:
             connection, caller.store.store_id, access.path_id(request)
         )
     if not removed:
-        raise _no_such_report(request)
+        raise no_such_report(request)
     return web.Response(status=204)
 
 
-def _no_such_report(request: web.Request) -> NotFoundError:
+def no_such_report(request: web.Request) -> NotFoundError:
+    """The one answer for what does not exist and for what is not the caller's."""
     return NotFoundError(f"there is no report {request.match_info['id']}")
 
 
