@@ -39,6 +39,17 @@ class WorkerSettings(BaseSettings):
         return self.small_slots + self.large_slots
 
 
+class LinkSettings(BaseSettings):
+    """Where callers reach the gateway: the links of a resource that is answered on the queue begin
+    with it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TALLYPORT_GATEWAY_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    public_url: str | None = None
+
+
 class WorkerServiceSettings(BaseSettings):
     """Everything that the worker's composition root needs."""
 
@@ -47,5 +58,6 @@ class WorkerServiceSettings(BaseSettings):
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     object_store: ObjectStoreSettings = Field(default_factory=ObjectStoreSettings)
     reports: ReportSettings = Field(default_factory=ReportSettings)
+    links: LinkSettings = Field(default_factory=LinkSettings)
     operations: OperationsSettings = Field(default_factory=OperationsSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)

@@ -89,7 +89,9 @@ def check_request(
     if range_start and range_end and range_end <= range_start:
         checks.refuse("datetime_end", "must be later than datetime_start")
     if checks.details or not (name and format_ and range_start and range_end):
-        raise InvalidArgumentError("the report cannot be asked for", details=tuple(checks.details))
+        raise InvalidArgumentError(
+            "; ".join(detail.reason for detail in checks.details), details=tuple(checks.details)
+        )
     return NewReport(
         store_id=store.store_id,
         user_id=user_id,
