@@ -177,6 +177,6 @@ async def list_reports(
     return reports_of(rows), int(total)
 
 
-async def delete_report(connection: Connection, store_id: int, report_id: int) -> bool:
-    """Remove the report; a build of it that is under way can no longer finish."""
-    return await connection.fetchval(_SQL["delete_report"], store_id, report_id) is not None
+async def delete_report(connection: Connection, store_id: int, report_id: int) -> Report | None:
+    """Remove the report, and tell what it was; a build of it can no longer finish."""
+    return report_of(await connection.fetchrow(_SQL["delete_report"], store_id, report_id))

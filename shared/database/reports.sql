@@ -73,7 +73,7 @@ SELECT count(*) FROM reports r
    AND ($5::timestamptz IS NULL OR r.date_created <= $5);
 
 -- name: delete_report
--- The row goes at once, and with it the right of any worker to finish it; what is in the object
--- store is removed by the janitor, which finds it in report_uploads.
+-- The row goes at once, and with it the right of any worker to finish it; what is still in the object
+-- store then is removed by the janitor, which finds it in report_uploads.
 DELETE FROM reports WHERE store_id = $1 AND report_id = $2
-RETURNING report_id, pg_notify('tallyport_reports', store_id || '/' || report_id);
+RETURNING *, pg_notify('tallyport_reports', store_id || '/' || report_id);
