@@ -23,7 +23,9 @@ class WorkerSettings(BaseSettings):
         env_prefix="TALLYPORT_WORKER_", frozen=True, extra="ignore", env_ignore_empty=True
     )
 
-    small_slots: int = Field(default=2, ge=0, le=64)
+    # One more than a store's share: a store that asks for many leaves a slot to the others, even
+    # where there is one worker only.
+    small_slots: int = Field(default=3, ge=0, le=64)
     large_slots: int = Field(default=1, ge=0, le=64)
     builds_per_store_max: int = Field(default=2, ge=1, le=1_000)
     defer_seconds: float = Field(default=3.0, gt=0, le=600)
