@@ -48,16 +48,22 @@ class BuildHandler:
         self._builder = builder
 
     async def __call__(self, message: ReportBuild, delivery: Delivery) -> None:
-        """Build the report, or drop the message when there is nothing to build. Raises
+        """Build the report, or the one whose turn it is before, or drop the message when there is
+        nothing to build. Raises
         `UnavailableError` before the claim only: then the message is tried again."""
         structlog.contextvars.bind_contextvars(
             store_id=message.store_id, report_id=message.report_id
         )
-        report = await self._builder.claim(message.store_id, message.report_id)
+        report = await self._builder.take(message.store_id, message.report_id)
         if report is None:
             log.debug("report.not_claimed")
             return
-        structlog.contextvars.bind_contextvars(report=report.name, attempt=report.attempt)
+        structlog.contextvars.bind_contextvars(
+            store_id=report.store_id,
+            report_id=report.report_id,
+            report=report.name,
+            attempt=report.attempt,
+        )
         began = time.monotonic()
         outcome = Outcome(Ending.RELEASED)
         try:

@@ -8,6 +8,7 @@ the fencing token, and somebody else was there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from shared.database.pool import Connection
 from shared.database.queries import load_queries
@@ -20,6 +21,24 @@ async def lock_builds(connection: Connection, store_id: int) -> None:
     """Hold the store's right to claim until the transaction ends, so that its share of builds is
     counted by one at a time. Call before `claim_report`."""
     await connection.execute(_SQL["lock_builds"], store_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A report that goes before the one of a message; both are of one size."""
+
+    store_id: int
+    report_id: int
+    is_large: bool
+
+
+async def find_owed(connection: Connection, store_id: int, report_id: int) -> Owed | None:
+    """Whose turn it is before this report, if that waits and another store was served less
+    recently. The other store's right to claim is held from here on."""
+    row = await connection.fetchrow(_SQL["find_owed"], store_id, report_id)
+    if row is None or not await connection.fetchval(_SQL["try_lock_builds"], row["store_id"]):
+        return None
+    return Owed(**row)
 
 
 async def claim_report(

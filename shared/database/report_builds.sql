@@ -13,6 +13,44 @@ UPDATE reports r
          WHERE b.store_id = $1 AND b.status = 'building') < $5
 RETURNING *, pg_notify('tallyport_reports', store_id || '/' || report_id);
 
+-- name: find_owed
+-- Whose turn it is before the report of a message: a report of its size, of another store that has
+-- nothing in hand and was served less recently. Who asks for a hundred waits for others in between.
+-- When a store was served: now, while it has a build in hand; else when its last one ended, as far
+-- as the last day's reports tell.
+WITH mine AS (
+    SELECT r.store_id, r.is_large,
+           CASE WHEN EXISTS (SELECT 1 FROM reports b
+                              WHERE b.store_id = r.store_id AND b.status = 'building')
+                THEN 'infinity'
+                ELSE (SELECT max(s.date_modified) FROM reports s
+                       WHERE s.store_id = r.store_id AND s.status IN ('ready', 'error')
+                         AND s.date_created > now() - interval '1 day')
+           END AS served_at
+      FROM reports r
+     WHERE r.store_id = $1 AND r.report_id = $2
+       AND r.status = 'queued' AND r.next_attempt_at <= now()
+), others AS (
+    SELECT DISTINCT ON (r.store_id) r.store_id, r.report_id, r.date_created
+      FROM mine m
+      JOIN reports r ON r.store_id <> m.store_id AND r.is_large = m.is_large
+     WHERE r.status = 'queued' AND r.next_attempt_at <= now() AND m.served_at IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM reports b
+                        WHERE b.store_id = r.store_id AND b.status = 'building')
+     ORDER BY r.store_id, r.date_created
+)
+SELECT o.store_id, o.report_id, m.is_large
+  FROM mine m, others o,
+       LATERAL (SELECT coalesce(max(s.date_modified), '-infinity') AS served_at FROM reports s
+                 WHERE s.store_id = o.store_id AND s.status IN ('ready', 'error')
+                   AND s.date_created > now() - interval '1 day') AS theirs
+ WHERE theirs.served_at < m.served_at
+ ORDER BY theirs.served_at, o.date_created LIMIT 1;
+
+-- name: try_lock_builds
+-- Not waiting for it: whoever holds it may be waiting for ours.
+SELECT pg_try_advisory_xact_lock(hashtextextended('tallyport.builds', $1)) AS locked;
+
 -- name: lock_builds
 -- Two claims that count the store's builds at the same time would both find room for one more.
 SELECT pg_advisory_xact_lock(hashtextextended('tallyport.builds', $1));

@@ -212,3 +212,24 @@ async def test_a_store_that_asks_for_many_leaves_room_for_another(world: World) 
         assert sum(one["attempts"] for one in queued) == share
     for path in many:
         assert (await greedy.ready(path))["attempts"] == 1
+
+
+async def test_whoever_asks_for_many_waits_for_others_in_between(world: World) -> None:
+    """Large reports, of which a worker builds one at a time."""
+    greedy, modest = await world.shop(), await world.shop()
+    await greedy.has(LARGE_ROWS + 1, "slow", JUNE)
+    await modest.has(LARGE_ROWS + 1, "quick", JUNE)
+    async with world.slow():
+        paths = [await greedy.ask() for _ in range(4)]
+        await greedy.begun(1)
+        theirs = await modest.ask()
+        last = await modest.ask()
+        assert (await modest.get(theirs))["progress"]["queue_position"] == 4
+    moments = {
+        path: (await shop.ready(path))["download"]["name"].split(".")[1]
+        for shop, several in ((greedy, paths), (modest, [theirs, last]))
+        for path in several
+    }
+    order = sorted(moments, key=lambda path: moments[path])
+    whose = ["modest" if path in (theirs, last) else "greedy" for path in order]
+    assert whose == ["greedy", "modest", "greedy", "modest", "greedy", "greedy"]

@@ -98,6 +98,20 @@ class Report(TypedDict):
     file_expired: NotRequired[Literal[True]]
 
 
+class ReportEvent(TypedDict):
+    """One event of the stream, each of its fields a line (`event: ready`)."""
+
+    event: Literal["progress", "ready", "failed", "removed"]
+    id: Annotated[str, Field(description="Of the state that it tells.", min_length=1)]
+    data: Annotated[
+        str,
+        Field(
+            description="The report as it is then, as JSON in one line.",
+            json_schema_extra={"contentMediaType": "application/json"},
+        ),
+    ]
+
+
 class Methods(TypedDict):
     """Which methods there are, in words."""
 
@@ -143,18 +157,6 @@ QUEUED = {
         "queue_position": 3,
     },
 }
-EVENTS = f"""\
-retry: 2040
-
-event: progress
-id: 8d3b0f4c1a52e796
-data: {json.dumps(QUEUED)}
-
-: still here
-
-event: ready
-id: 52e7968d3b0f4c1a
-data: {json.dumps(READY)}
-
-"""
+PROGRESS = {"event": "progress", "id": "8d3b0f4c1a52e796", "data": json.dumps(QUEUED)}
+LAST = {"event": "ready", "id": "52e7968d3b0f4c1a", "data": json.dumps(READY)}
 METHODS = {"methods": {"GET": "view a report", "HEAD": "get just the header response"}}

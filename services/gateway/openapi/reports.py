@@ -15,13 +15,15 @@ from services.gateway.openapi.refusals import JSON
 from services.gateway.openapi.report_collection import COLLECTION_PARAMETERS, ReportPage
 from services.gateway.openapi.report_resource import (
     ASKED,
-    EVENTS,
+    LAST,
     METHODS,
+    PROGRESS,
     QUEUED,
     READY,
     Methods,
     NewReport,
     Report,
+    ReportEvent,
 )
 from services.gateway.problems import HAL
 
@@ -104,8 +106,8 @@ def _one(path: str, suffix: str) -> tuple[Operation, ...]:
             answers=(
                 Answer(
                     200,
-                    "The events.",
-                    (Content(MEDIA_TYPE, bytes, {"events": EVENTS}),),
+                    "The events, each of this shape, and comments while there is none.",
+                    (Content(MEDIA_TYPE, ReportEvent, {"progress": PROGRESS, "last": LAST}),),
                     ("Cache-Control", "X-Accel-Buffering"),
                 ),
                 Answer(204, "Nothing comes after the event that `Last-Event-ID` names."),
