@@ -14,6 +14,7 @@ import pytest
 
 from devstack import ports
 from services.gateway import app as gateway
+from services.gateway import report_watch
 from services.gateway.settings import GatewayServiceSettings, GatewaySettings
 from shared.database import accounts, reports
 from shared.database.accounts import Store
@@ -28,11 +29,14 @@ MakePlay = Callable[[], Awaitable[Play]]
 
 
 @pytest.fixture
-def make_play(database: Database, store: Store, user_id: int) -> MakePlay:
+async def make_play(database: Database, store: Store, user_id: int) -> AsyncIterator[MakePlay]:
     async def make() -> Play:
         return Play(database, await queue_report(database, store.store_id, user_id))
 
-    return make
+    yield make
+    # No worker has to build what a test has left.
+    async with database.acquire() as connection:
+        await connection.execute("DELETE FROM reports WHERE store_id = $1", store.store_id)
 
 
 @contextlib.asynccontextmanager
@@ -258,3 +262,30 @@ async def test_a_stopping_gateway_ends_its_streams(
         assert [one.name for one in await stream.rest() if one.name] == []
         await stopping
         assert time.monotonic() - began < blocks["operations"].drain_seconds
+
+
+async def test_it_hears_at_once_and_looks_now_and_then(
+    client: Client, make_play: MakePlay, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play = await make_play()
+    await play.claim()
+    # Not a word is said of this.
+    async with following(client.session, f"{play.path}/events") as stream:
+        await stream.event()
+        async with database.acquire() as connection:
+            await connection.execute(
+                "UPDATE reports SET rows_written = 5 WHERE report_id = $1", play.report.report_id
+            )
+        assert (await stream.event()).data["progress"]["rows_written"] == 5
+        # And from here on nobody looks: what is told was heard.
+        monkeypatch.setattr(report_watch, "POLL_SECONDS", 600.0)
+        monkeypatch.setattr(report_watch, "POLL_SECONDS_DEAF", 600.0)
+        for rows in (6, 7):
+            began = time.monotonic()
+            await play.write(rows)
+            assert (await stream.event()).data["progress"]["rows_written"] == rows
+            assert time.monotonic() - began < 30
+        # Before the last thing to be heard, so that the loop does not go to sleep for so long.
+        monkeypatch.undo()
+        await client.call("DELETE", play.path, status=204)
+        assert (await stream.event()).name == "removed"
