@@ -17,34 +17,30 @@ RETURNING *, pg_notify('tallyport_reports', store_id || '/' || report_id);
 -- Whose turn it is before the report of a message: a report of its size, of another store that has
 -- nothing in hand and was served less recently. Who asks for a hundred waits for others in between.
 -- When a store was served: now, while it has a build in hand; else when its last one ended, as far
--- as the last day's reports tell.
-WITH mine AS (
-    SELECT r.store_id, r.is_large,
-           CASE WHEN EXISTS (SELECT 1 FROM reports b
-                              WHERE b.store_id = r.store_id AND b.status = 'building')
-                THEN 'infinity'
-                ELSE (SELECT max(s.date_modified) FROM reports s
-                       WHERE s.store_id = r.store_id AND s.status IN ('ready', 'error')
-                         AND s.date_created > now() - interval '1 day')
-           END AS served_at
+-- as the last day's reports tell. That is looked up for stores that wait only: mostly for none.
+WITH others AS (
+    SELECT DISTINCT ON (r.store_id) r.store_id, r.report_id, r.is_large, r.date_created
       FROM reports r
-     WHERE r.store_id = $1 AND r.report_id = $2
-       AND r.status = 'queued' AND r.next_attempt_at <= now()
-), others AS (
-    SELECT DISTINCT ON (r.store_id) r.store_id, r.report_id, r.date_created
-      FROM mine m
-      JOIN reports r ON r.store_id <> m.store_id AND r.is_large = m.is_large
-     WHERE r.status = 'queued' AND r.next_attempt_at <= now() AND m.served_at IS NOT NULL
+     WHERE r.store_id <> $1 AND r.status = 'queued' AND r.next_attempt_at <= now()
+       AND r.is_large = (SELECT is_large FROM reports
+                          WHERE store_id = $1 AND report_id = $2
+                            AND status = 'queued' AND next_attempt_at <= now())
        AND NOT EXISTS (SELECT 1 FROM reports b
                         WHERE b.store_id = r.store_id AND b.status = 'building')
      ORDER BY r.store_id, r.date_created
 )
-SELECT o.store_id, o.report_id, m.is_large
-  FROM mine m, others o,
+SELECT o.store_id, o.report_id, o.is_large
+  FROM others o,
        LATERAL (SELECT coalesce(max(s.date_modified), '-infinity') AS served_at FROM reports s
                  WHERE s.store_id = o.store_id AND s.status IN ('ready', 'error')
                    AND s.date_created > now() - interval '1 day') AS theirs
- WHERE theirs.served_at < m.served_at
+ WHERE theirs.served_at < CASE
+           WHEN EXISTS (SELECT 1 FROM reports b WHERE b.store_id = $1 AND b.status = 'building')
+           THEN 'infinity'
+           ELSE (SELECT coalesce(max(s.date_modified), '-infinity') FROM reports s
+                  WHERE s.store_id = $1 AND s.status IN ('ready', 'error')
+                    AND s.date_created > now() - interval '1 day')
+       END
  ORDER BY theirs.served_at, o.date_created LIMIT 1;
 
 -- name: try_lock_builds

@@ -41,27 +41,39 @@ SELECT r.*,
   LEFT JOIN waiting w ON w.store_id = r.store_id AND w.report_id = r.report_id;
 
 -- name: list_reports
--- One page of the store's reports. What callers see as queued is queued or building.
-WITH waiting AS (
+-- One page of the store's reports. What callers see as queued is queued or building. Either order is
+-- the index's, so that a page costs what is on it and before it.
+WITH page AS (
+    (SELECT r.* FROM reports r
+       WHERE $6 AND r.store_id = $1
+         AND ($2::text[] IS NULL OR r.status = ANY ($2))
+         AND ($3::text IS NULL OR r.name = $3)
+         AND ($4::timestamptz IS NULL OR r.date_created >= $4)
+         AND ($5::timestamptz IS NULL OR r.date_created <= $5)
+       ORDER BY r.date_created DESC, r.report_id DESC LIMIT $7 OFFSET $8)
+    UNION ALL
+    (SELECT r.* FROM reports r
+       WHERE NOT $6 AND r.store_id = $1
+         AND ($2::text[] IS NULL OR r.status = ANY ($2))
+         AND ($3::text IS NULL OR r.name = $3)
+         AND ($4::timestamptz IS NULL OR r.date_created >= $4)
+         AND ($5::timestamptz IS NULL OR r.date_created <= $5)
+       ORDER BY r.date_created, r.report_id LIMIT $7 OFFSET $8)
+), waiting AS (
     SELECT store_id, report_id,
            row_number() OVER (PARTITION BY is_large ORDER BY date_created, report_id) - 1 AS ahead
-      FROM reports WHERE status = 'queued')
+      FROM reports
+     WHERE status = 'queued' AND EXISTS (SELECT 1 FROM page p WHERE p.status = 'queued'))
 SELECT r.*,
        (SELECT jsonb_agg(jsonb_build_object('name', f.name, 'rows', f.rows, 'bytes', f.bytes,
                                             'sha256', f.sha256) ORDER BY f.ordinal)
           FROM report_files f
          WHERE f.store_id = r.store_id AND f.report_id = r.report_id) AS files,
        w.ahead
-  FROM reports r
+  FROM page r
   LEFT JOIN waiting w ON w.store_id = r.store_id AND w.report_id = r.report_id
- WHERE r.store_id = $1
-   AND ($2::text[] IS NULL OR r.status = ANY ($2))
-   AND ($3::text IS NULL OR r.name = $3)
-   AND ($4::timestamptz IS NULL OR r.date_created >= $4)
-   AND ($5::timestamptz IS NULL OR r.date_created <= $5)
  ORDER BY CASE WHEN $6 THEN r.date_created END DESC, CASE WHEN $6 THEN r.report_id END DESC,
-          r.date_created, r.report_id
- LIMIT $7 OFFSET $8;
+          r.date_created, r.report_id;
 
 -- name: count_reports
 -- How many there are behind the last page as well.
