@@ -158,19 +158,18 @@ class ReportWatch:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _read(self) -> None:
-        self._stale.intersection_update(self._streams)
-        while self._stale:
-            part = [*self._stale][:READ_MAX]
+        # Taken before it is read: what changes meanwhile is heard, stale again, and read next time.
+        stale, self._stale = [*(self._stale & self._streams.keys())], set()
+        for start in range(0, len(stale), READ_MAX):
+            part = stale[start : start + READ_MAX]
             streams = [stream for said in part for stream in self._streams.get(said, ())]
-            # Before it is read: what changes meanwhile is heard, and stale again.
-            self._stale.difference_update(part)
             try:
                 async with self._database.acquire() as connection:
                     found = await reports.find_reports(
                         connection, {stream.key for stream in streams}
                     )
             except PASSING_ERRORS:
-                self._stale.update(part)
+                self._stale.update(stale[start:])
                 raise
             for stream in streams:
                 stream.tell(found.get(stream.key))

@@ -99,13 +99,13 @@ class Play:
         assert claimed is not None
         self.report = claimed
 
-    async def write(self, rows: int) -> None:
+    async def write(self, rows: int, stage: str = "writing customers") -> None:
         async with self._database.acquire() as connection:
             assert await report_builds.renew_lease(
                 connection,
                 self.report,
                 lease_seconds=600,
-                stage="writing customers",
+                stage=stage,
                 rows_written=rows,
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,10 +12,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from devstack import ports
 from services.gateway import app as gateway
 from services.gateway import report_watch
+from services.gateway.handlers import report_events
 from services.gateway.settings import GatewayServiceSettings, GatewaySettings
 from shared.database import accounts, reports
 from shared.database.accounts import Store
@@ -289,3 +292,30 @@ async def test_it_hears_at_once_and_looks_now_and_then(
         monkeypatch.undo()
         await client.call("DELETE", play.path, status=204)
         assert (await stream.event()).name == "removed"
+
+
+async def test_who_takes_nothing_is_not_waited_for(
+    client: Client, base_url: str, make_play: MakePlay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_events, "WRITE_SECONDS", 0.5)
+    play = await make_play()
+    await play.claim()
+    address = URL(base_url)
+    reader, writer = await asyncio.open_connection(address.host, address.port, limit=1_024)
+    try:
+        writer.write(
+            f"GET {play.path}/events HTTP/1.1\r\nHost: {address.authority}\r\n"
+            f"Authorization: Bearer {client.token}\r\n\r\n".encode()
+        )
+        assert b"200 OK" in await reader.readline()
+        open_streams = report_watch.STREAMS._value.get()
+        rows = itertools.count(1)
+
+        async def given_up() -> bool:
+            # More than all buffers on the way hold, a megabyte at a time.
+            await play.write(next(rows), stage="x" * 1_000_000)
+            return bool(report_watch.STREAMS._value.get() < open_streams)
+
+        await until(given_up, seconds=30, what="the stream to be given up")
+    finally:
+        writer.transport.abort()
