@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -22,24 +22,10 @@ from services.gateway.settings import GatewayServiceSettings, GatewaySettings
 from shared.database import accounts, reports
 from shared.database.accounts import Store
 from shared.database.pool import Database
-from tests.component.conftest import Client, MakeClient, _ready, running
-from tests.component.events import Play, following
+from tests.component.conftest import Client, MakeClient, MakePlay, is_ready, running
+from tests.component.events import following
 from tests.engines import ROOT
-from tests.integration.report_worker.seeding import queue_report
 from tests.waiting import until
-
-MakePlay = Callable[[], Awaitable[Play]]
-
-
-@pytest.fixture
-async def make_play(database: Database, store: Store, user_id: int) -> AsyncIterator[MakePlay]:
-    async def make() -> Play:
-        return Play(database, await queue_report(database, store.store_id, user_id))
-
-    yield make
-    # No worker has to build what a test has left.
-    async with database.acquire() as connection:
-        await connection.execute("DELETE FROM reports WHERE store_id = $1", store.store_id)
 
 
 @contextlib.asynccontextmanager
@@ -49,7 +35,7 @@ async def another_gateway(blocks: dict[str, Any], **settings: float) -> AsyncIte
     url = f"http://127.0.0.1:{port}"
     made = GatewaySettings(port=port, **settings)  # type: ignore[arg-type]
     async with running(gateway.serve, GatewayServiceSettings(**blocks, gateway=made)):
-        await until(lambda: _ready(url), seconds=30, what="the other gateway")
+        await until(lambda: is_ready(url), seconds=30, what="the other gateway")
         yield url
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
@@ -17,9 +17,7 @@ import pytest
 from shared.database import accounts, idempotency_keys, report_uploads
 from shared.database.accounts import Store
 from shared.database.pool import Database
-from tests.component.conftest import Client, MakeClient
-from tests.component.events import Play
-from tests.integration.report_worker.seeding import queue_report
+from tests.component.conftest import Client, MakeClient, MakePlay
 from tests.waiting import until
 
 _numbers = itertools.count(1)
@@ -28,18 +26,6 @@ ASK = {
     "datetime_start": "2022-01-01 00:00:00",
     "datetime_end": "2022-01-31 23:59:59",
 }
-MakePlay = Callable[[], Awaitable[Play]]
-
-
-@pytest.fixture
-async def make_play(database: Database, store: Store, user_id: int) -> AsyncIterator[MakePlay]:
-    async def make() -> Play:
-        return Play(database, await queue_report(database, store.store_id, user_id))
-
-    yield make
-    # No worker has to build what a test has left.
-    async with database.acquire() as connection:
-        await connection.execute("DELETE FROM reports WHERE store_id = $1", store.store_id)
 
 
 def _path(link: dict[str, str]) -> str:

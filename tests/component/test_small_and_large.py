@@ -31,7 +31,7 @@ from shared.settings import (
     OperationsSettings,
     ReportSettings,
 )
-from tests.component.conftest import _ready, running
+from tests.component.conftest import is_ready, running
 from tests.engines import ROOT, EnginesUnderTest
 from tests.own_world import own_world
 from tests.waiting import until
@@ -172,7 +172,7 @@ async def world(
         ):
             async with database.acquire() as connection:
                 await connection.execute(SLOW)
-            await until(lambda: _ready(url), seconds=SECONDS, what="the gateway")
+            await until(lambda: is_ready(url), seconds=SECONDS, what="the gateway")
             made = World(database, own.database_url, url)
             yield made
             await made.close()
