@@ -48,8 +48,8 @@ async def test_a_link_works_for_ten_minutes(
     path = urlsplit((await _ready(client))["_links"]["self"]["href"]).path
     statuses = {}
     for age in (0, 590, 610):
-        then = datetime.now(UTC) - timedelta(seconds=age)
-        monkeypatch.setattr(minio.time, "utcnow", lambda then=then: then)
+        behind = timedelta(seconds=age)
+        monkeypatch.setattr(minio.time, "utcnow", lambda behind=behind: datetime.now(UTC) - behind)
         for source in (path, "/reports?status=ready"):
             response, body = await client.call("GET", source, status=200)
             assert response.headers["Cache-Control"] == "private, no-store"
