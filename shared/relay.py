@@ -13,17 +13,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 
-import asyncpg
 import structlog
 from prometheus_client import Gauge
 
 from shared.contracts.routes import EVENTS, EVENTS_EXCHANGE
 from shared.database import outbox
 from shared.database.outbox import Promise
-from shared.database.pool import Connection, Database
+from shared.database.pool import PASSING_ERRORS, Database
 from shared.errors import TallyportError
+from shared.listening import Listener, within
 from shared.messaging.backoff import full_jitter
 from shared.messaging.cloud_events import cloud_event_headers
 from shared.messaging.publisher import Publisher
@@ -36,20 +35,10 @@ POLL_SECONDS = 5.0
 POLL_SECONDS_DEAF = 1.0
 RETRY_SECONDS_MIN = 0.1
 RETRY_SECONDS_MAX = 1.0
-LISTEN_CHECK_SECONDS = 15.0
 GAUGE_SECONDS = 1.0
 
 DEPTH = Gauge("tallyport_outbox_depth", "Promised messages that are not published yet")
 AGE = Gauge("tallyport_outbox_age_seconds", "Age of the oldest promise not published yet")
-
-# What the relay lives through: it looks again.
-_PASSING_ERRORS = (
-    TallyportError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
-)
 
 log = structlog.get_logger(__name__)
 
@@ -62,17 +51,26 @@ class Relay:
         self._database = database
         self._publisher = publisher
         self._woken = asyncio.Event()
-        self._listening = False
+        self._listener = Listener(database, outbox.CHANNEL, self._heard)
         self._measured_at = 0.0
 
     def wake(self) -> None:
         """There is something new: call it after the commit."""
         self._woken.set()
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether it would hear of a promise of another process at once."""
+        return self._listener.is_listening
+
+    def _heard(self, _payload: str | None) -> None:
+        # Something may have been promised before we listened, too.
+        self._woken.set()
+
     async def run(self) -> None:
         """Relay until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen(), name="outbox listen")
+            group.create_task(self._listener.run(), name="outbox listen")
             group.create_task(self._relay(), name="outbox relay")
 
     async def relay_once(self) -> tuple[int, int]:
@@ -102,8 +100,7 @@ class Relay:
             try:
                 sent, left = await self.relay_once()
                 await self._measure()
-            except _PASSING_ERRORS as error:
-                _end_if_cancelled()
+            except PASSING_ERRORS as error:
                 sent, left = 0, 1
                 log.warning("outbox.waiting", reason=str(error))
             failures = failures + 1 if left and not sent else 0
@@ -114,8 +111,8 @@ class Relay:
                         failures, base_seconds=RETRY_SECONDS_MIN, seconds_max=RETRY_SECONDS_MAX
                     )
                 )
-            await _within(
-                POLL_SECONDS if self._listening and not left else POLL_SECONDS_DEAF, self._woken
+            await within(
+                POLL_SECONDS if self.is_listening and not left else POLL_SECONDS_DEAF, self._woken
             )
 
     async def _publish(self, promises: Sequence[Promise]) -> list[Promise]:
@@ -142,44 +139,6 @@ class Relay:
             mandatory=promise.mandatory,
         )
 
-    async def _listen(self) -> None:
-        """Hear of the promises of other processes; listen again whenever the connection is lost."""
-        attempt = 0
-        while True:
-            try:
-                async with self._database.acquire() as connection:
-                    attempt = 0
-                    await self._hear(connection)
-            except _PASSING_ERRORS as error:
-                _end_if_cancelled()
-                log.info("outbox.deaf", reason=str(error))
-            await asyncio.sleep(full_jitter(attempt, base_seconds=0.5, seconds_max=POLL_SECONDS))
-            attempt += 1
-
-    async def _hear(self, connection: Connection) -> None:
-        lost = asyncio.Event()
-
-        def heard(*_: object) -> None:
-            self._woken.set()
-
-        def gone(*_: object) -> None:
-            lost.set()
-
-        connection.add_termination_listener(gone)
-        await connection.add_listener(outbox.CHANNEL, heard)
-        try:
-            self._listening = True
-            self._woken.set()  # something may have been promised before we listened
-            while not await _within(LISTEN_CHECK_SECONDS, lost):
-                # A line that is cut without a word looks like one where nothing is said.
-                await connection.execute("SELECT 1", timeout=HOLD_SECONDS)
-        finally:
-            self._listening = False
-            # A connection that was lost is the pool's already, and refuses every call.
-            with suppress(asyncpg.InterfaceError):
-                connection.remove_termination_listener(gone)
-                await connection.remove_listener(outbox.CHANNEL, heard)
-
     async def _measure(self) -> None:
         now = time.monotonic()
         if now - self._measured_at < GAUGE_SECONDS:
@@ -205,20 +164,3 @@ def _event_headers(promise: Promise) -> dict[str, str]:
         return {}
     event = EVENTS[promise.kind].model_validate_json(promise.body)
     return cloud_event_headers(event, f"/tallyport/{promise.kind.partition('.')[0]}")
-
-
-def _end_if_cancelled() -> None:
-    """A rollback that fails on a lost connection hides the cancellation that caused it."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
-async def _within(seconds: float, event: asyncio.Event) -> bool:
-    """Whether the event came in time."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -13,6 +13,7 @@ from services.gateway.access import require_token
 from services.gateway.dependencies import DEPENDENCIES, Dependencies
 from services.gateway.handlers.items import STREAMS
 from services.gateway.middlewares import answer_errors, observe
+from services.gateway.report_watch import ReportWatch
 from services.gateway.routes import add_routes
 from services.gateway.settings import GatewayServiceSettings
 from services.gateway.tokens import Tokens
@@ -40,11 +41,14 @@ async def serve(settings: GatewayServiceSettings, stop: asyncio.Event) -> None:
         async with (
             _listening(parts.dependencies, readiness),
             background(
-                relay=parts.dependencies.relay.run(), tokens=parts.dependencies.tokens.run()
+                relay=parts.dependencies.relay.run(),
+                watch=parts.dependencies.watch.run(),
+                tokens=parts.dependencies.tokens.run(),
             ),
         ):
             await stop.wait()
             readiness.start_draining()
+            parts.dependencies.watch.end()
 
 
 class Connected:
@@ -72,8 +76,15 @@ async def connect(settings: GatewayServiceSettings) -> AsyncIterator[Connected]:
         starting = asyncio.create_task(rpc.start())
         try:
             relay = Relay(database, Publisher(broker))
+            watch = ReportWatch(
+                database,
+                streams_max=settings.gateway.event_streams_max,
+                streams_per_token_max=settings.gateway.event_streams_per_token_max,
+            )
             tokens = Tokens(database, seconds=settings.gateway.token_seconds)
-            yield Connected(Dependencies(settings, database, tokens, rpc, objects, relay), broker)
+            yield Connected(
+                Dependencies(settings, database, tokens, rpc, objects, relay, watch), broker
+            )
         finally:
             starting.cancel()
             await asyncio.wait({starting})

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from services.gateway.report_watch import ReportWatch
 from services.gateway.settings import GatewayServiceSettings
 from services.gateway.tokens import Tokens
 from shared.database.pool import Database
@@ -25,6 +26,7 @@ class Dependencies:
     rpc: RpcClient
     objects: ObjectStore
     relay: Relay
+    watch: ReportWatch
 
 
 DEPENDENCIES = web.AppKey("dependencies", Dependencies)

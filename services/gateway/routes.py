@@ -12,6 +12,7 @@ from services.gateway.handlers import (
     records,
     registers,
     report_collection,
+    report_events,
     reports,
 )
 from services.gateway.openapi.page import openapi_page
@@ -36,6 +37,7 @@ def add_routes(app: web.Application) -> None:
         router.add_get(path, reports.find)
         router.add_delete(path, reports.remove)
         router.add_route("OPTIONS", path, reports.options)
+        router.add_get(f"{path}/events", report_events.events)
     router.add_post("/reports/query", aggregates.query)
     router.add_post("/reports/{measure:[^/]*[^/0-9][^/]*}", aggregates.measure)
 

@@ -39,6 +39,10 @@ class GatewaySettings(BaseSettings):
     batch_bytes: int = Field(default=2 * MIB, ge=1_024, le=6 * MIB)
     record_bytes_max: int = Field(default=256 * 1_024, ge=1_024, le=2 * MIB)
     batches_in_flight: int = Field(default=4, ge=1, le=64)
+    event_streams_max: int = Field(default=1_000, ge=0, le=100_000)
+    event_streams_per_token_max: int = Field(default=20, ge=0, le=100_000)
+    events_seconds_max: float = Field(default=600.0, gt=0, le=86_400)
+    events_heartbeat_seconds: float = Field(default=15.0, gt=0, le=600)
     # Each holds a connection and a snapshot for as long as its caller takes.
     item_streams_max: int = Field(default=3, ge=1, le=100)
     item_stream_seconds: float = Field(default=600.0, gt=0, le=3_600)

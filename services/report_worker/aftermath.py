@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from services.report_worker.failures import PASSING_ERRORS, build_failure
+from services.report_worker.failures import build_failure
 from services.report_worker.outcome import Ending, Outcome, failed_event
-from shared.database import outbox, reports
-from shared.database.pool import Database
+from shared.database import outbox, report_builds, reports
+from shared.database.pool import PASSING_ERRORS, Database
 from shared.database.reports import Report
 from shared.errors import TallyportError
 from shared.messaging.backoff import full_jitter
@@ -67,7 +67,7 @@ class Aftermath:
         """A worker that stops gives the report back; it costs no attempt."""
         with suppress(*PASSING_ERRORS):
             async with self.database.transaction() as connection:
-                await reports.release_report(connection, report)
+                await report_builds.release_report(connection, report)
 
     async def _retry(self, report: Report, spent: int, code: str, message: str) -> Report | None:
         delay_seconds = full_jitter(
@@ -76,13 +76,13 @@ class Aftermath:
             seconds_max=self.settings.backoff_seconds_max,
         )
         async with self.database.transaction() as connection:
-            return await reports.retry_report(
+            return await report_builds.retry_report(
                 connection, report, delay_seconds=delay_seconds, code=code, message=message
             )
 
     async def _fail(self, report: Report, code: str, message: str) -> Report | None:
         async with self.database.transaction() as connection:
-            failed = await reports.fail_report(connection, report, code=code, message=message)
+            failed = await report_builds.fail_report(connection, report, code=code, message=message)
             if failed is not None:
                 await outbox.enqueue_event(connection, report.store_id, failed_event(failed))
         self.relay.wake()

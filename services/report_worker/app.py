@@ -16,14 +16,15 @@ import structlog
 
 from services.report_worker.aftermath import Aftermath
 from services.report_worker.build_report import ReportBuilder
-from services.report_worker.handlers import BuildHandler
+from services.report_worker.handlers import BuildHandler, RequestHandler
 from services.report_worker.janitor import Janitor
 from services.report_worker.production import Production
 from services.report_worker.reaper import Reaper
+from services.report_worker.request_report import ReportRequester
 from services.report_worker.settings import WorkerServiceSettings
 from shared.contracts.message import Message
-from shared.contracts.reports import ReportBuild
-from shared.contracts.routes import BUILD_LARGE, BUILD_SMALL, Service
+from shared.contracts.reports import ReportBuild, ReportRequest
+from shared.contracts.routes import BUILD_LARGE, BUILD_SMALL, REPORT_REQUESTS, Service
 from shared.database.pool import Database
 from shared.errors import UnavailableError
 from shared.messaging.connection import Broker
@@ -72,6 +73,9 @@ async def serve(settings: WorkerServiceSettings, stop: asyncio.Event) -> None:
                 settings.worker,
                 settings.reports,
             )
+            requester = ReportRequester(
+                database, relay, settings.reports.large_rows, settings.links.public_url or ""
+            )
             handlers: dict[type[Message], Handler] = {ReportBuild: BuildHandler(builder)}
             consumers = [
                 Consumer(broker, queue, handlers, concurrency=concurrency)
@@ -81,6 +85,8 @@ async def serve(settings: WorkerServiceSettings, stop: asyncio.Event) -> None:
                 )
                 if concurrency
             ]
+            requests: dict[type[Message], Handler] = {ReportRequest: RequestHandler(requester)}
+            consumers.append(Consumer(broker, REPORT_REQUESTS, requests))
             reaper = Reaper(database, relay, settings.reports)
             janitor = Janitor(
                 database,

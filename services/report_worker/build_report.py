@@ -18,9 +18,10 @@ from services.report_worker.heartbeat import AttemptLostError, keep_alive
 from services.report_worker.outcome import Ending, Outcome, ready_event
 from services.report_worker.production import Produced, Production, first_cause
 from services.report_worker.settings import WorkerSettings
-from shared.contracts.reports import ReportFormat
-from shared.database import outbox, reports
-from shared.database.pool import Database
+from shared.contracts.reports import ReportBuild, ReportFormat
+from shared.contracts.routes import build_queue
+from shared.database import outbox, report_builds, report_uploads
+from shared.database.pool import Connection, Database
 from shared.database.reports import Report
 from shared.relay import Relay
 from shared.settings import ReportSettings
@@ -38,24 +39,45 @@ class ReportBuilder:
     settings: WorkerSettings
     reports: ReportSettings
 
+    async def take(self, store_id: int, report_id: int) -> Report | None:
+        """What to build for a message: its report, or one of a store whose turn it is before. Then
+        the message's report gets another message, behind those that wait."""
+        async with self.database.transaction() as connection:
+            owed = await report_builds.find_owed(connection, store_id, report_id)
+            report = None
+            if owed is not None:
+                report = await self._claim(connection, owed.store_id, owed.report_id)
+            if owed is not None and report is not None:
+                again = ReportBuild(store_id=store_id, report_id=report_id)
+                await outbox.enqueue_command(
+                    connection, store_id, again, queue=build_queue(large=owed.is_large)
+                )
+        if report is None:
+            return await self.claim(store_id, report_id)
+        self.relay.wake()
+        return report
+
     async def claim(self, store_id: int, report_id: int) -> Report | None:
         """Take the report for one attempt. None: somebody else has it, or it is done, or its store
         has its share of builds (then it is looked at again in a few seconds)."""
         async with self.database.transaction() as connection:
-            await reports.lock_builds(connection, store_id)
-            report = await reports.claim_report(
-                connection,
-                store_id,
-                report_id,
-                worker=self.worker,
-                lease_seconds=self.reports.lease_seconds,
-                builds_per_store_max=self.settings.builds_per_store_max,
-            )
-            if report is None and await reports.is_due(connection, store_id, report_id):
-                await reports.defer_report(
+            await report_builds.lock_builds(connection, store_id)
+            report = await self._claim(connection, store_id, report_id)
+            if report is None and await report_builds.is_due(connection, store_id, report_id):
+                await report_builds.defer_report(
                     connection, store_id, report_id, delay_seconds=self.settings.defer_seconds
                 )
         return report
+
+    async def _claim(self, connection: Connection, store_id: int, report_id: int) -> Report | None:
+        return await report_builds.claim_report(
+            connection,
+            store_id,
+            report_id,
+            worker=self.worker,
+            lease_seconds=self.reports.lease_seconds,
+            builds_per_store_max=self.settings.builds_per_store_max,
+        )
 
     async def build(self, report: Report) -> Outcome:
         """Build what was claimed, to one of its endings. Cancelling gives the report back."""
@@ -97,7 +119,7 @@ class ReportBuilder:
 
         async def note_upload(key: str) -> None:
             async with self.database.acquire() as connection:
-                if not await reports.note_upload(connection, report, key):
+                if not await report_uploads.note_upload(connection, report, key):
                     raise AttemptLostError
             keys.append(key)
 
@@ -111,7 +133,7 @@ class ReportBuilder:
     async def _finish(self, report: Report, produced: Produced) -> Outcome:
         """Publish the object, with its files and the promise of the event, or nothing of it."""
         async with self.database.transaction() as connection:
-            finished = await reports.finish_report(
+            finished = await report_builds.finish_report(
                 connection,
                 report,
                 object_key=produced.object.key,

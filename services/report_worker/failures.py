@@ -6,7 +6,6 @@ whether another attempt can help. The exception itself goes to the log, not to t
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 import asyncpg
@@ -82,17 +81,6 @@ FAILURES: tuple[tuple[type[BaseException], BuildFailure], ...] = (
     (OSError, UNAVAILABLE),  # a TimeoutError is one
 )
 
-# What a loop in the background lives through: it tries again when its time comes. It asks
-# `end_if_cancelled` first: a rollback that fails on a lost connection hides the cancellation that
-# caused it, and a loop that goes on would be waited for in vain.
-PASSING_ERRORS = (
-    TallyportError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
-)
-
 
 def build_failure(error: BaseException) -> BuildFailure:
     """The fate of a build that ended in this error."""
@@ -104,10 +92,3 @@ def build_failure(error: BaseException) -> BuildFailure:
     if isinstance(error, TallyportError) and error.retryable:
         return UNAVAILABLE
     return INTERNAL
-
-
-def end_if_cancelled() -> None:
-    """Raise the cancellation that another error has hidden, if there is one."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

@@ -11,9 +11,8 @@ import asyncio
 import structlog
 
 from services.report_worker.copying import Progress
-from services.report_worker.failures import PASSING_ERRORS, end_if_cancelled
-from shared.database import reports
-from shared.database.pool import Database
+from shared.database import report_builds
+from shared.database.pool import PASSING_ERRORS, Database
 from shared.database.reports import Report
 
 log = structlog.get_logger(__name__)
@@ -37,7 +36,7 @@ async def keep_alive(
         await asyncio.sleep(heartbeat_seconds)
         try:
             async with database.acquire() as connection:
-                alive = await reports.renew_lease(
+                alive = await report_builds.renew_lease(
                     connection,
                     report,
                     lease_seconds=lease_seconds,
@@ -45,7 +44,6 @@ async def keep_alive(
                     rows_written=progress.rows,
                 )
         except PASSING_ERRORS as error:
-            end_if_cancelled()
             log.warning("report.heartbeat_missed", reason=str(error))
             continue
         if not alive:

@@ -13,10 +13,9 @@ from datetime import timedelta
 
 import structlog
 
-from services.report_worker.failures import PASSING_ERRORS, end_if_cancelled
-from shared.database import reports
-from shared.database.pool import Database
-from shared.database.reports import AbandonedUpload
+from shared.database import idempotency_keys, report_uploads
+from shared.database.pool import PASSING_ERRORS, Database
+from shared.database.report_uploads import AbandonedUpload
 from shared.objects import ObjectStore
 
 BATCH = 100
@@ -48,18 +47,17 @@ class Janitor:
             try:
                 await self.clean()
             except PASSING_ERRORS as error:
-                end_if_cancelled()
                 log.warning("janitor.waiting", reason=str(error))
 
     async def clean(self) -> int:
         """Once; how many objects went. Raises `UnavailableError` or `InternalError`."""
         async with self._database.transaction() as connection:
-            await reports.expire_files(connection)
-            await reports.expire_idempotency_keys(connection)
+            await report_uploads.expire_files(connection)
+            await idempotency_keys.expire_keys(connection)
         removed = 0
         while True:
             async with self._database.acquire() as connection:
-                batch = await reports.abandoned_uploads(
+                batch = await report_uploads.abandoned_uploads(
                     connection, age_seconds=self._abandoned_seconds, limit=BATCH
                 )
             for upload in batch:
@@ -73,4 +71,4 @@ class Janitor:
         await self._objects.remove_stale_uploads(upload.object_key, timedelta(0))
         await self._objects.remove(upload.object_key)
         async with self._database.acquire() as connection:
-            await reports.forget_upload(connection, upload)
+            await report_uploads.forget_upload(connection, upload)

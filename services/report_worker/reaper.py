@@ -11,12 +11,11 @@ import asyncio
 
 import structlog
 
-from services.report_worker.failures import PASSING_ERRORS, end_if_cancelled
 from services.report_worker.outcome import failed_event
 from shared.contracts.reports import ReportBuild
 from shared.contracts.routes import build_queue
-from shared.database import outbox, reports
-from shared.database.pool import Connection, Database
+from shared.database import outbox, report_builds
+from shared.database.pool import PASSING_ERRORS, Connection, Database
 from shared.relay import Relay
 from shared.settings import ReportSettings
 
@@ -39,21 +38,20 @@ class Reaper:
             try:
                 await self.reap()
             except PASSING_ERRORS as error:
-                end_if_cancelled()
                 log.warning("reaper.waiting", reason=str(error))
             await asyncio.sleep(self._settings.reap_seconds)
 
     async def reap(self) -> None:
         """Once. Raises `UnavailableError`."""
         async with self._database.transaction() as connection:
-            if not await reports.lock_reaper(connection):
+            if not await report_builds.lock_reaper(connection):
                 return
             dispatched = await self._reap(connection)
         if dispatched:
             self._relay.wake()
 
     async def _reap(self, connection: Connection) -> bool:
-        returned, exhausted = await reports.reap_expired(
+        returned, exhausted = await report_builds.reap_expired(
             connection,
             attempts_max=self._settings.attempts_max,
             spread_seconds=self._settings.backoff_seconds_min,
@@ -63,7 +61,7 @@ class Reaper:
         for report in exhausted:
             log.error("report.failed", **_ids(report.store_id, report.report_id))
             await outbox.enqueue_event(connection, report.store_id, failed_event(report))
-        due = await reports.due_reports(
+        due = await report_builds.due_reports(
             connection,
             redispatch_seconds=self._settings.redispatch_seconds,
             limit=DISPATCH_MAX,

@@ -23,7 +23,9 @@ class WorkerSettings(BaseSettings):
         env_prefix="TALLYPORT_WORKER_", frozen=True, extra="ignore", env_ignore_empty=True
     )
 
-    small_slots: int = Field(default=2, ge=0, le=64)
+    # One more than a store's share: a store that asks for many leaves a slot to the others, even
+    # where there is one worker only.
+    small_slots: int = Field(default=3, ge=0, le=64)
     large_slots: int = Field(default=1, ge=0, le=64)
     builds_per_store_max: int = Field(default=2, ge=1, le=1_000)
     defer_seconds: float = Field(default=3.0, gt=0, le=600)
@@ -39,6 +41,17 @@ class WorkerSettings(BaseSettings):
         return self.small_slots + self.large_slots
 
 
+class LinkSettings(BaseSettings):
+    """Where callers reach the gateway: the links of a resource that is answered on the queue begin
+    with it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TALLYPORT_GATEWAY_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    public_url: str | None = None
+
+
 class WorkerServiceSettings(BaseSettings):
     """Everything that the worker's composition root needs."""
 
@@ -47,5 +60,6 @@ class WorkerServiceSettings(BaseSettings):
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     object_store: ObjectStoreSettings = Field(default_factory=ObjectStoreSettings)
     reports: ReportSettings = Field(default_factory=ReportSettings)
+    links: LinkSettings = Field(default_factory=LinkSettings)
     operations: OperationsSettings = Field(default_factory=OperationsSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)

@@ -16,10 +16,13 @@ SELECT store_id, name, timezone, currency, currency_digits FROM stores ORDER BY 
 INSERT INTO users (email, name) VALUES ($1, $2) RETURNING user_id, email, name;
 
 -- name: find_user
--- A user as seen by somebody who shares a store with it.
+-- A user as seen by somebody of a store: a member of it, or whoever has asked for one of its reports
+-- (with a service token, or before leaving), for the links of those lead here.
 SELECT u.user_id, u.email, u.name
-  FROM users u JOIN memberships m USING (user_id)
- WHERE m.store_id = $1 AND u.user_id = $2;
+  FROM users u
+ WHERE u.user_id = $2
+   AND (EXISTS (SELECT 1 FROM memberships m WHERE m.store_id = $1 AND m.user_id = $2)
+        OR EXISTS (SELECT 1 FROM reports r WHERE r.store_id = $1 AND r.user_id = $2));
 
 -- name: find_user_of_any_store
 -- A user as seen by a service token.

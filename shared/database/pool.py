@@ -20,7 +20,7 @@ import structlog
 from asyncpg.pool import PoolConnectionProxy
 
 from shared.database.queries import load_queries
-from shared.errors import UnavailableError
+from shared.errors import TallyportError, UnavailableError
 from shared.settings import DatabaseSettings
 
 # In quotes: the driver's classes are generic in its type stubs only.
@@ -42,6 +42,16 @@ CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+)
+
+# What a loop in the background lives through: it tries again when its time comes. A cancellation is
+# none of these, even where a lost connection breaks the rollback that it causes (`_unavailable`).
+PASSING_ERRORS: tuple[type[Exception], ...] = (
+    TallyportError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
 )
 
 _LOST = (

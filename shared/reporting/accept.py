@@ -12,7 +12,7 @@ import asyncpg
 
 from shared.contracts.reports import ReportBuild, ReportName
 from shared.contracts.routes import build_queue
-from shared.database import outbox, reports
+from shared.database import idempotency_keys, outbox, reports
 from shared.database.pool import Connection, Database
 from shared.database.queries import load_queries
 from shared.database.reports import NewReport, Report
@@ -65,7 +65,7 @@ async def accept_report(
         )
         body = render(report)
         if idempotency is not None:
-            await reports.complete_key(
+            await idempotency_keys.complete_key(
                 connection,
                 new.store_id,
                 new.user_id,
@@ -87,10 +87,10 @@ async def accept_report(
 
 async def _remember(
     connection: Connection, new: NewReport, idempotency: Idempotency
-) -> reports.RememberedAnswer | None:
+) -> idempotency_keys.RememberedAnswer | None:
     await connection.execute(_SQL["limit_lock_wait"])
     try:
-        return await reports.remember_key(
+        return await idempotency_keys.remember_key(
             connection, new.store_id, new.user_id, idempotency.key, idempotency.fingerprint
         )
     except asyncpg.LockNotAvailableError:
@@ -103,7 +103,7 @@ def _still_running() -> ConflictError:
     )
 
 
-def _replay(before: reports.RememberedAnswer, idempotency: Idempotency) -> Accepted:
+def _replay(before: idempotency_keys.RememberedAnswer, idempotency: Idempotency) -> Accepted:
     if before.fingerprint != idempotency.fingerprint:
         raise InvalidArgumentError("Idempotency-Key was used before with another request")
     if before.status is None or before.body is None:

@@ -15,4 +15,4 @@ SELECT count(*) FROM (
 
 -- name: limit_lock_wait
 -- A second request with the same key waits for the first, but not for ever.
-SET LOCAL lock_timeout = '5s';
+SET LOCAL lock_timeout = '2s';

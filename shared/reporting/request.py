@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from types import NoneType
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,7 @@ from shared.reporting.wall_clock import instant_of, parse_wall_clock
 
 LATEST_VERSION = "1"
 VERSION_CHARACTERS_MAX = 50
+_VERSIONS = (None, "", 1, LATEST_VERSION)
 # What the report workers of this version can build.
 NAMES = (ReportName.CUSTOMERS,)
 FORMATS = (ReportFormat.CSV,)
@@ -50,7 +52,8 @@ class _Checks:
     def version(self, value: object) -> None:
         if isinstance(value, str) and len(value) > VERSION_CHARACTERS_MAX:
             self.refuse("version", f"must not be longer than {VERSION_CHARACTERS_MAX} characters")
-        elif isinstance(value, bool) or value not in (None, "", 1, LATEST_VERSION):
+        # By type as well: True and 1.0 equal 1.
+        elif type(value) not in (str, int, NoneType) or value not in _VERSIONS:
             self.refuse("version", f"must be {LATEST_VERSION}, or empty for the latest")
 
     def wall_clock(self, field: str, value: object) -> datetime | None:
@@ -89,7 +92,9 @@ def check_request(
     if range_start and range_end and range_end <= range_start:
         checks.refuse("datetime_end", "must be later than datetime_start")
     if checks.details or not (name and format_ and range_start and range_end):
-        raise InvalidArgumentError("the report cannot be asked for", details=tuple(checks.details))
+        raise InvalidArgumentError(
+            "; ".join(detail.reason for detail in checks.details), details=tuple(checks.details)
+        )
     return NewReport(
         store_id=store.store_id,
         user_id=user_id,

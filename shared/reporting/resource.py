@@ -46,6 +46,11 @@ class Representing:
                 "href": self.sign(report.object_key or "", file_name(report)),
                 "title": "Download This Report",
             }
+        if _PUBLIC_STATUS[report.status] == "queued":
+            links["fx:events"] = {
+                "href": f"{self.base_url}/report/{report.report_id}/events",
+                "title": "Progress of This Report",
+            }
         links["fx:user"] = {
             "href": f"{self.base_url}/users/{report.user_id}",
             "title": "This User",

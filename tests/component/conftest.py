@@ -29,7 +29,9 @@ from shared.settings import (
     ObjectStoreSettings,
     OperationsSettings,
 )
+from tests.component.events import Play
 from tests.engines import ROOT
+from tests.integration.report_worker.seeding import queue_report
 from tests.waiting import until
 from tests.worlds import broker_settings, database, database_settings, world
 
@@ -53,7 +55,8 @@ async def running(serve: Serve, settings: Any) -> AsyncIterator[None]:
         await asyncio.wait_for(task, timeout=START_SECONDS)
 
 
-async def _ready(url: str) -> bool:
+async def is_ready(url: str) -> bool:
+    """Whether the gateway at this address can work."""
     with contextlib.suppress(aiohttp.ClientError):
         async with aiohttp.request("GET", f"{url}/readyz") as response:
             return response.status == 200
@@ -89,7 +92,7 @@ async def base_url(blocks: dict[str, Any]) -> AsyncIterator[str]:
             gateway.serve, GatewayServiceSettings(**blocks, gateway=GatewaySettings(port=port))
         ),
     ):
-        await until(lambda: _ready(url), seconds=START_SECONDS, what="the gateway to be ready")
+        await until(lambda: is_ready(url), seconds=START_SECONDS, what="the gateway to be ready")
         yield url
 
 
@@ -159,3 +162,19 @@ async def make_client(base_url: str, database: Database) -> AsyncIterator[MakeCl
 async def client(make_client: MakeClient, store: Store) -> Client:
     """A caller of the test's own store."""
     return await make_client(store)
+
+
+MakePlay = Callable[[], Awaitable[Play]]
+
+
+@pytest.fixture
+async def make_play(database: Database, store: Store, user_id: int) -> AsyncIterator[MakePlay]:
+    """Make a report of the test's own store that the test builds itself, as far as it likes."""
+
+    async def make() -> Play:
+        return Play(database, await queue_report(database, store.store_id, user_id))
+
+    yield make
+    # No worker has to build what a test has left.
+    async with database.acquire() as connection:
+        await connection.execute("DELETE FROM reports WHERE store_id = $1", store.store_id)

@@ -16,6 +16,7 @@ CALLS = [
     ("GET", "/reports/1"),
     ("GET", "/report/1"),
     ("DELETE", "/reports/1"),
+    ("GET", "/reports/1/events"),
     ("POST", "/reports/item_sum"),
     ("POST", "/registers"),
     ("GET", "/registers"),

@@ -20,8 +20,10 @@ from shared.database.accounts import Store
 from shared.database.pool import Database
 from shared.errors import UnavailableError
 from tests.component.conftest import Client
+from tests.component.events import Play, following
 from tests.e2e.conftest import Stack
 from tests.engines import EnginesUnderTest
+from tests.integration.report_worker.seeding import queue_report
 from tests.waiting import until
 
 REPORT = {
@@ -188,14 +190,25 @@ async def test_a_restart_of_the_database_ends_no_service_and_loses_no_report(
     before = [stack.process(service) for service in services]
     for _ in range(3):
         await caller.call("POST", "/reports", status=201, json=REPORT)
-    await asyncio.to_thread(world.local.postgres.restart)
+    async with database.acquire() as connection:
+        user_id = await connection.fetchval(
+            "SELECT user_id FROM tokens WHERE token_id = $1", caller.token_id
+        )
+    play = Play(database, await queue_report(database, store.store_id, user_id))
+    async with following(caller.session, f"{play.path}/events") as stream:
+        await stream.event()
+        await asyncio.to_thread(world.local.postgres.restart)
 
-    async def answers() -> bool:
-        response, _ = await caller.call("GET", "/registers")
-        assert response.status in (200, 503), "an answer, or the news that there is none"
-        return response.status == 200
+        async def answers() -> bool:
+            response, _ = await caller.call("GET", "/registers")
+            assert response.status in (200, 503), "an answer, or the news that there is none"
+            return response.status == 200
 
-    await until(answers, seconds=FINISH_SECONDS, what="answers after the restart")
+        await until(answers, seconds=FINISH_SECONDS, what="answers after the restart")
+        # Whoever watched a report before goes on watching it.
+        await caller.call("DELETE", play.path, status=204)
+        *_, last = await stream.rest()
+        assert last.name == "removed"
 
     async def ready() -> bool:
         try:

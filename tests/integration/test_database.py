@@ -16,10 +16,11 @@ from shared.contracts.reports import ReportBuild
 from shared.database import accounts, outbox
 from shared.database.accounts import Scope, Store
 from shared.database.migrate import migrate, newest_revision
-from shared.database.pool import Database
+from shared.database.pool import PASSING_ERRORS, Database
 from shared.database.queries import load_queries
 from shared.errors import ConflictError, InvalidArgumentError, NotFoundError, UnavailableError
 from shared.settings import DatabaseSettings
+from tests.waiting import until
 
 
 async def _empty_database(settings: DatabaseSettings) -> DatabaseSettings:
@@ -208,3 +209,32 @@ def test_queries_have_names_and_reasons(tmp_path: Path) -> None:
     sql.write_text("-- name: one\n-- Why.\nSELECT 1;\n-- name: one\n-- Why.\nSELECT 2;\n")
     with pytest.raises(ValueError, match="twice"):
         load_queries(str(tmp_path / "some.py"))
+
+
+async def _live_through(database: Database, pids: list[int]) -> None:
+    """A loop in the background, as all of ours are."""
+    while True:
+        try:
+            async with database.transaction() as connection:
+                pids.append(await connection.fetchval("SELECT pg_backend_pid()"))
+                await asyncio.Event().wait()
+        except PASSING_ERRORS:
+            continue
+
+
+async def test_a_loop_ends_when_it_is_cancelled_on_a_lost_connection(
+    database: Database,
+) -> None:
+    """The rollback that it causes fails there, with an error that loops live through."""
+    pids: list[int] = []
+    loop = asyncio.create_task(_live_through(database, pids))
+
+    async def begun() -> bool:
+        return bool(pids)
+
+    await until(begun, seconds=10, what="the loop's transaction")
+    async with database.acquire() as connection:
+        await connection.execute("SELECT pg_terminate_backend($1, 5000)", pids[0])
+    loop.cancel()
+    await asyncio.wait({loop}, timeout=10)
+    assert loop.cancelled()

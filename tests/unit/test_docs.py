@@ -353,6 +353,7 @@ def test_calls_that_are_described_exist() -> None:
 def test_metrics_that_are_listed_exist() -> None:
     for module in (
         "services.gateway.middlewares",
+        "services.gateway.report_watch",
         "services.aggregator.metrics",
         "services.recorder.metrics",
         "services.report_worker.handlers",

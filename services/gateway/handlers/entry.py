@@ -21,6 +21,11 @@ RELATIONS = {
         "A signed link to the report's file. It works for minutes; every GET of the report makes "
         "a new one. It is there only while the file is."
     ),
+    "events": (
+        "What becomes of a report, told as it happens: a stream of server-sent events (progress, "
+        "then ready, failed or removed), each with the report as it is then. It is there while "
+        "there is something to wait for."
+    ),
     "user": "The user who asked for the report.",
     "errors": "What is wrong with a request, one entry for each thing.",
     "registers": "The store's ledgers.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -32,6 +32,7 @@ _ORDERS = {
     "date_created asc": False,
     "date_created desc": True,
 }
+_SECOND = timedelta(microseconds=999_999)
 _KNOWN = ("limit", "offset", "order", "status", "name", "date_created")
 
 
@@ -86,7 +87,8 @@ def _links(request: web.Request, page: _Page, total: int) -> dict[str, Any]:
     last = max(0, total - 1) // page.limit * page.limit
     offsets = {"self": page.offset, "first": 0, "last": last}
     if page.offset > 0:
-        offsets["prev"] = max(0, page.offset - page.limit)
+        # From behind the end it leads to the last page.
+        offsets["prev"] = min(last, max(0, page.offset - page.limit))
     if page.offset + page.limit < total:
         offsets["next"] = page.offset + page.limit
     titles = {"self": "This Collection"}
@@ -149,7 +151,9 @@ class _Query:
             return None
         day = " 23:59:59" if is_end else " 00:00:00"
         full = text + day if len(text) == len("YYYY-MM-DD") else text
-        return instant_of(parse_wall_clock(full), self._zone, is_end=is_end)
+        instant = instant_of(parse_wall_clock(full), self._zone, is_end=is_end)
+        # A second that is included is included to its end: what is shown has no fractions.
+        return instant + _SECOND if is_end else instant
 
 
 def _page(request: web.Request, store: Store) -> _Page:

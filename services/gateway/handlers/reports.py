@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -15,13 +17,14 @@ from shared.contracts.reports import ReportArguments
 from shared.database import reports
 from shared.database.accounts import Scope
 from shared.database.reports import Report
-from shared.errors import InvalidArgumentError, NotFoundError
+from shared.errors import InvalidArgumentError, NotFoundError, TallyportError
 from shared.reporting.accept import Idempotency, accept_report
 from shared.reporting.request import check_request
 from shared.reporting.resource import has_file
 
 _JSON_TYPES = ("application/json", HAL)
 _KEY_CHARACTERS_MAX = 255
+REMOVE_SECONDS = 5.0
 _METHODS = {
     "GET": "view a report",
     "HEAD": "get just the header response",
@@ -86,7 +89,7 @@ async def find(request: web.Request) -> web.Response:
             connection, caller.store.store_id, access.path_id(request)
         )
     if report is None:
-        raise _no_such_report(request)
+        raise no_such_report(request)
     return _resource(request, report)
 
 
@@ -102,16 +105,24 @@ def _resource(request: web.Request, report: Report) -> web.Response:
 async def remove(request: web.Request) -> web.Response:
     """`DELETE`: the report and its file go; a build of it is cancelled."""
     caller = await access.caller(request, Scope.WRITE)
-    async with dependencies(request).database.acquire() as connection:
+    parts = dependencies(request)
+    async with parts.database.acquire() as connection:
         removed = await reports.delete_report(
             connection, caller.store.store_id, access.path_id(request)
         )
-    if not removed:
-        raise _no_such_report(request)
+    if removed is None:
+        raise no_such_report(request)
+    if has_file(removed) and removed.object_key is not None:
+        # Now, for links that were given work until it is gone. A store that does not answer is left
+        # to the janitor.
+        with suppress(TallyportError, TimeoutError):
+            async with asyncio.timeout(REMOVE_SECONDS):
+                await parts.objects.remove(removed.object_key)
     return web.Response(status=204)
 
 
-def _no_such_report(request: web.Request) -> NotFoundError:
+def no_such_report(request: web.Request) -> NotFoundError:
+    """The one answer for what does not exist and for what is not the caller's."""
     return NotFoundError(f"there is no report {request.match_info['id']}")
 
 

@@ -58,6 +58,12 @@ IF_NONE_MATCH = {
     "description": "An ETag of before: 304 without a body when the answer is still the same.",
     "schema": {"type": "string", "maxLength": 8_000, "pattern": '^([!-~]|"[!-~]*")+$'},
 }
+LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "The id of the last event that was heard: what it told is not told again.",
+    "schema": {"type": "string", "maxLength": 64, "pattern": "^[!-~]+$"},
+}
 LIMIT = {
     "name": "limit",
     "in": "query",
@@ -90,7 +96,10 @@ HEADERS: dict[str, dict[str, Any]] = {
     "ETag": _header("Changes when the register does.", pattern='^"[!-~]+"$'),
     "Server-Timing": _header("Milliseconds with the database.", pattern=r"^db;dur=[0-9.]+$"),
     "Tallyport-Plan": _header("Where the totals came from.", minLength=1),
-    "Cache-Control": _header("Who may keep the answer.", pattern="^private, no-(cache|store)$"),
+    "Cache-Control": _header(
+        "Who may keep the answer.", pattern="^private, no-(cache|store(, no-transform)?)$"
+    ),
+    "X-Accel-Buffering": _header("Proxies pass it on as it comes.", const="no"),
     "Link": _header("Where the next page is.", pattern='^<[^>]+>; rel="next"$'),
     "Content-Disposition": _header("What to save it as.", pattern="^attachment; "),
     "Vary": _header("What the answer depends on.", minLength=1),

@@ -79,6 +79,7 @@ _STATUSES = {
     413: ("The body, or a record of it, is too long.", "the body is over 1048576 bytes"),
     415: ("The body's media type is not taken here.", "send application/json; not text/html"),
     422: ("A value is not allowed.", "Invalid register_id"),
+    429: ("The token has too much going on at once.", "the token has as many event streams open"),
     500: ("A mistake of ours.", "Unable to render report"),
     503: ("Something that is needed does not answer; try again.", "the database does not answer"),
     504: ("The deadline has passed.", "no answer within 10 s"),
@@ -86,6 +87,7 @@ _STATUSES = {
 _HEADERS: dict[int, tuple[str, ...]] = {
     401: ("WWW-Authenticate",),
     405: ("Allow",),
+    429: ("Retry-After",),
     503: ("Retry-After",),
     504: ("Retry-After",),
 }

@@ -6,6 +6,7 @@ and the seed's example as it is here: with our extensions, ready and queued.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import ConfigDict, Field
@@ -40,7 +41,13 @@ class NewReport(ReportArguments):
 
 ReportLinks = TypedDict(
     "ReportLinks",
-    {"curies": Curies, "self": Link, "fx:user": Link, "fx:download_url": NotRequired[Link]},
+    {
+        "curies": Curies,
+        "self": Link,
+        "fx:user": Link,
+        "fx:download_url": NotRequired[Link],
+        "fx:events": NotRequired[Link],
+    },
 )
 
 
@@ -72,7 +79,7 @@ class ReportedFile(TypedDict):
 
 class Report(TypedDict):
     """The resource. `fx:download_url` is there only while there is a file; it works for minutes,
-    and every GET makes a new one."""
+    and every GET makes a new one. `fx:events` is there only while it is queued."""
 
     _links: ReportLinks
     name: ReportName
@@ -89,6 +96,20 @@ class Report(TypedDict):
     files: NotRequired[list[ReportedFile]]
     download: NotRequired[ReportedFile]
     file_expired: NotRequired[Literal[True]]
+
+
+class ReportEvent(TypedDict):
+    """One event of the stream, each of its fields a line (`event: ready`)."""
+
+    event: Literal["progress", "ready", "failed", "removed"]
+    id: Annotated[str, Field(description="Of the state that it tells.", min_length=1)]
+    data: Annotated[
+        str,
+        Field(
+            description="The report as it is then, as JSON in one line.",
+            json_schema_extra={"contentMediaType": "application/json"},
+        ),
+    ]
 
 
 class Methods(TypedDict):
@@ -117,13 +138,25 @@ READY = {
     "date_modified": "2022-03-11T17:38:38-0800",
     "format": "csv",
     "attempts": 1,
-    "progress": {"stage": "ready", "rows_written": 9, "rows_estimated": 9, "percent": 100},
+    "progress": {"stage": "done", "rows_written": 9, "rows_estimated": 9, "percent": 100},
 }
 QUEUED = {
     **READY,
-    "_links": {**_LINKS, "fx:user": _USER},
+    "_links": {
+        **_LINKS,
+        "fx:events": link("/report/1/events", "Progress of This Report"),
+        "fx:user": _USER,
+    },
     "status": "queued",
     "attempts": 0,
-    "progress": {"stage": "queued", "rows_written": 0, "rows_estimated": 9, "percent": 0},
+    "progress": {
+        "stage": "waiting",
+        "rows_written": 0,
+        "rows_estimated": 9,
+        "percent": 0,
+        "queue_position": 3,
+    },
 }
+PROGRESS = {"event": "progress", "id": "8d3b0f4c1a52e796", "data": json.dumps(QUEUED)}
+LAST = {"event": "ready", "id": "52e7968d3b0f4c1a", "data": json.dumps(READY)}
 METHODS = {"methods": {"GET": "view a report", "HEAD": "get just the header response"}}

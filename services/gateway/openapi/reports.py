@@ -8,18 +8,22 @@ from __future__ import annotations
 from typing import Any
 
 from services.gateway.bodies import FORM
+from services.gateway.event_stream import MEDIA_TYPE
 from services.gateway.openapi import parameters
 from services.gateway.openapi.operation import Answer, Content, Operation
 from services.gateway.openapi.refusals import JSON
 from services.gateway.openapi.report_collection import COLLECTION_PARAMETERS, ReportPage
 from services.gateway.openapi.report_resource import (
     ASKED,
+    LAST,
     METHODS,
+    PROGRESS,
     QUEUED,
     READY,
     Methods,
     NewReport,
     Report,
+    ReportEvent,
 )
 from services.gateway.problems import HAL
 
@@ -88,6 +92,29 @@ def _one(path: str, suffix: str) -> tuple[Operation, ...]:
             also=also,
         ),
         _options(path, f"explainReport{suffix}", report_id, refusals=(404,), also=also),
+        Operation(
+            method="GET",
+            path=f"{path}/events",
+            name=f"followReport{suffix}",
+            tag=TAG,
+            summary="What becomes of a report, told as it happens.",
+            description=(
+                "Server-sent events: `progress`, then one of `ready`, `failed`, `removed`, with "
+                "which it ends. Each has the report as it is then, and an id for that state."
+            ),
+            parameters=(*given, parameters.LAST_EVENT_ID),
+            answers=(
+                Answer(
+                    200,
+                    "The events, each of this shape, and comments while there is none.",
+                    (Content(MEDIA_TYPE, ReportEvent, {"progress": PROGRESS, "last": LAST}),),
+                    ("Cache-Control", "X-Accel-Buffering"),
+                ),
+                Answer(204, "Nothing comes after the event that `Last-Event-ID` names."),
+            ),
+            family="reports",
+            refusals=(404, 422, 429),
+        ),
     )
 
 

@@ -15,7 +15,7 @@ import pytest
 from services.report_worker.janitor import Janitor
 from services.report_worker.outcome import Ending, Outcome
 from services.report_worker.reaper import Reaper
-from shared.database import reports
+from shared.database import report_builds, report_uploads, reports
 from shared.database.pool import Database
 from shared.database.reports import Report
 from shared.objects import BoundedPipe, ObjectStore, UploadedObject
@@ -105,7 +105,7 @@ async def test_a_lost_attempt_finishes_nothing_and_leaves_no_object(
         # Its lease is long over: another takes the report.
         async def take() -> Report | None:
             async with world.database.transaction() as connection:
-                await reports.reap_expired(connection, attempts_max=5, spread_seconds=0)
+                await report_builds.reap_expired(connection, attempts_max=5, spread_seconds=0)
             return await quick.claim(report.store_id, report.report_id)
 
         second = await until(take, seconds=30, what="the second claim")
@@ -319,7 +319,7 @@ async def test_the_janitor_removes_losers_and_keeps_the_winner(world: World) -> 
     assert loser is not None
     async with world.database.acquire() as connection:
         key = f"store_{world.store_id}/loser"
-        assert await reports.note_upload(connection, loser, key)
+        assert await report_uploads.note_upload(connection, loser, key)
     pipe = BoundedPipe()
     await pipe.write(b"half a report")
     pipe.close()
@@ -327,7 +327,7 @@ async def test_the_janitor_removes_losers_and_keeps_the_winner(world: World) -> 
 
     async def take() -> Report | None:
         async with world.database.transaction() as connection:
-            await reports.reap_expired(connection, attempts_max=5, spread_seconds=0)
+            await report_builds.reap_expired(connection, attempts_max=5, spread_seconds=0)
         return await builder.claim(report.store_id, report.report_id)
 
     winner = await until(take, seconds=30, what="the second claim")

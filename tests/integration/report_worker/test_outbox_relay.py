@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
-from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from devstack.rabbitmq import RabbitMQ
 from shared.contracts.reports import ReportBuild, ReportReady
@@ -20,34 +17,8 @@ from shared.messaging.publisher import Publisher
 from shared.relay import Relay
 from shared.settings import BrokerSettings
 from tests.integration.report_worker.seeding import World
+from tests.listening import listening
 from tests.waiting import until
-
-
-class Listening:
-    """A queue of the test's own, in place of a consumer's. It keeps every message it gets."""
-
-    def __init__(self) -> None:
-        self.bodies: list[bytes] = []
-        self.headers: list[dict[str, object]] = []
-
-    async def deliver(self, message: DeliveredMessage) -> None:
-        self.bodies.append(bytes(message.body))
-        self.headers.append(dict(message.header.properties.headers or {}))
-        assert message.delivery_tag is not None
-        await message.channel.basic_ack(message.delivery_tag)
-
-
-@asynccontextmanager
-async def listening(
-    broker: Broker, exchange: str, key: str, queue: str
-) -> AsyncIterator[Listening]:
-    listener = Listening()
-    connection = await broker.consuming.wait_open()
-    channel: AbstractChannel = await connection.channel()
-    await channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
-    await channel.queue_bind(queue, exchange, key)
-    await channel.basic_consume(queue, listener.deliver)
-    yield listener
 
 
 @pytest.fixture
@@ -164,7 +135,7 @@ async def test_it_hears_of_the_promises_of_other_processes(
             for count in range(1, 7):
 
                 async def ready() -> bool:
-                    return relay._listening
+                    return relay.is_listening
 
                 await until(ready, seconds=30, what="the relay listens")
                 await promise(world, queue, 1)

@@ -67,6 +67,7 @@ def test_each_refusal_is_of_the_family_of_its_path() -> None:
         is_hal = path[0] in ("report", "users", "rels") or path in (
             ["reports"],
             ["reports", "{id}"],
+            ["reports", "{id}", "events"],
         )
         for status, response in operation["responses"].items():
             # The one exception: /reports/x is the path of a measure, whatever is done to it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ def test_the_latest_version_has_many_spellings_and_one_name(version: object) -> 
     assert _check(version=version).version == "1"
 
 
-@pytest.mark.parametrize("version", [2, "2", "01", True, 1.5, [], {}, "1 "])
+@pytest.mark.parametrize("version", [2, "2", "01", True, 1.5, 1.0, Decimal("1.0"), [], {}, "1 "])
 def test_another_version_is_refused(version: object) -> None:
     assert _refusals(version=version) == ["version must be 1, or empty for the latest"]
 
