@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.gateway import tokens as module
 from services.gateway.tokens import Tokens
+from shared import listening as module
 from shared.database import accounts
 from shared.database.accounts import NewToken, Store
 from shared.database.pool import Database
@@ -110,7 +110,8 @@ async def test_a_lost_line_is_forgetting(
     user_id: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "LISTEN_AGAIN_SECONDS", HOUR)
+    monkeypatch.setattr(module, "RETRY_SECONDS_BASE", HOUR)
+    monkeypatch.setattr(module, "RETRY_SECONDS_MAX", HOUR)
     token = await new_token(database, store, user_id)
     async with (
         Database.open(database_settings, name="deaf", pool_max=2) as own,
