@@ -1,18 +1,20 @@
 """The report worker. In: `report.build.v1`, a pointer to a report's row. Out: the report's object
 in the store, its row `ready` or `error`, and the event that says so.
 
-    app           the composition root
-    handlers      a message: claim, acknowledge, build, one log line
-    build_report  the use case: claim, build, finish, each fenced by the attempt's number
-    aftermath     what follows when a build did not get to its end
-    heartbeat     renews the lease meanwhile, tells the progress, hears of a cancel
-    production    from a snapshot to an object, plain or packed
-    copying       the snapshot, and COPY out of it
-    csv_text      CSV at the speed of COPY
-    packing       a zip, written while it is read
-    exports/      what each report consists of
-    failures      what becomes of an error: one table
-    outcome       how a build can end, and the events of it
-    reaper        takes back what lost workers had, dispatches what is due
-    janitor       removes what nobody points at
+    app             the composition root
+    handlers        a message: claim, acknowledge, build, one log line
+    build_report    the use case: claim, build, finish, each fenced by the attempt's number
+    aftermath       what follows when a build did not get to its end
+    heartbeat       renews the lease meanwhile, tells the progress, hears of a cancel
+    production      from a snapshot to an object, plain or packed
+    copying         the snapshot, and COPY out of it
+    control_totals  the files agree with one another and with the sales register, or it fails
+    manifest        the last file of a packed report
+    csv_text        CSV at the speed of COPY
+    packing         a zip, written while it is read
+    exports/        what each report consists of
+    failures        what becomes of an error: one table
+    outcome         how a build can end, and the events of it
+    reaper          takes back what lost workers had, dispatches what is due
+    janitor         removes what nobody points at
 """

@@ -67,6 +67,7 @@ async def copy_file(
         report.store_id,
         report.range_start,
         report.range_end,
+        *file.parameters,
         output=take,
         format="csv",
         null=records.null,

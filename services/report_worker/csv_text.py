@@ -14,7 +14,7 @@ from __future__ import annotations
 import secrets
 import string
 
-from services.report_worker.exports.definition import Column, ColumnType, ExportFile
+from services.report_worker.exports.definition import Column, ColumnType, ExportFile, value
 
 CRLF = b"\r\n"
 CONTENT_TYPE = "text/csv; charset=utf-8"
@@ -27,6 +27,7 @@ _ALPHABET = string.ascii_letters + string.digits
 _RENDERED = {
     ColumnType.TEXT: "export_text({})",
     ColumnType.NUMBER: "coalesce(({})::text, '')",
+    ColumnType.MONEY: "coalesce(({})::text, '')",
     ColumnType.BOOLEAN: "coalesce(({})::text, '')",
     ColumnType.MOMENT: "export_time({})",
     ColumnType.DATE: "coalesce(({})::text, '')",
@@ -49,7 +50,7 @@ def rendering_select(file: ExportFile) -> str:
 
 
 def _rendered(column: Column) -> str:
-    return _RENDERED[column.type].format(f'source."{column.name}"')
+    return _RENDERED[column.type].format(value(column))
 
 
 class Records:

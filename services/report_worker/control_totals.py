@@ -1,0 +1,123 @@
+"""Whether the files of a report agree: with one another, and with the sales register.
+
+In: the snapshot that the files were copied from, and how many rows of each went out. Out: the
+control totals of each file and of the register; `ControlTotalsError` when two that measure the same
+thing differ in a single unit of any currency.
+
+A file's totals are computed from the very SELECT that was copied, in the snapshot that it was
+copied in, and its rows have to be as many as were sent. The register's are computed from its items,
+as a question for a sum would. No row comes to us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import asyncpg
+
+from services.report_worker.exports.definition import Export, ExportFile, Measure
+from services.report_worker.failures import ControlTotalsError
+from shared.database.pool import Connection
+from shared.database.queries import load_queries
+from shared.database.reports import Report
+
+_SQL = load_queries(__file__)
+REGISTER = "sales_register"
+REGISTER_MEASURES = (
+    Measure.LINES,
+    Measure.AMOUNT,
+    Measure.AMOUNT_OF_CUSTOMERS,
+    Measure.ITEMS,
+    Measure.DISCOUNTS,
+    Measure.TAX,
+    Measure.SHIPPING,
+)
+
+# By currency, and by what is measured. Counts are integers, amounts exact decimals.
+Totals = Mapping[str, Mapping[Measure, Decimal | int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one source says: a file, or the sales register. A currency that it does not name has 0
+    of everything that it measures."""
+
+    source: str
+    measures: frozenset[Measure]
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """`told`: by each file, in their order, and by the register, if any file measures something.
+    `snapshot_at` is the moment that all of it is from, ISO 8601 in the report's zone."""
+
+    snapshot_at: str
+    told: tuple[Told, ...]
+
+
+async def reconcile(
+    connection: Connection,
+    export: Export,
+    report: Report,
+    rows: Sequence[int],
+    *,
+    seconds_max: float,
+) -> Control:
+    """Compute the totals of the files and of the register, and compare them. `rows`: how many of
+    each file were sent."""
+    arguments = (report.store_id, report.range_start, report.range_end)
+    told: list[Told] = []
+    for file, sent in zip(export.files, rows, strict=True):
+        found = []
+        if file.totals:
+            found = await connection.fetch(
+                totals_select(file), *arguments, *file.parameters, timeout=seconds_max
+            )
+            if (counted := sum(row["rows"] for row in found)) != sent:
+                raise ControlTotalsError(f"{file.name}: {sent} rows were sent, {counted} are there")
+        told.append(_told(file.name, file.totals.keys(), found))
+    if any(one.measures for one in told):
+        held = await connection.fetch(_SQL["register_totals"], *arguments, timeout=seconds_max)
+        told.append(_told(REGISTER, REGISTER_MEASURES, held))
+    if wrong := [*differences(told)]:
+        raise ControlTotalsError("; ".join(wrong))
+    return Control(await connection.fetchval(_SQL["snapshot_moment"]), tuple(told))
+
+
+def totals_select(file: ExportFile) -> str:
+    """The file's SELECT once more, added up by currency."""
+    counted = f" FILTER (WHERE {file.counted})" if file.counted else ""
+    totals = "".join(
+        f", export_money(coalesce(sum({column}){counted}, 0), currency) AS {measure}"
+        if column
+        else f", count(*){counted} AS {measure}"
+        for measure, column in file.totals.items()
+    )
+    select = file.select.rstrip().rstrip(";")
+    return (
+        f"SELECT currency, count(*) AS rows{totals} FROM (\n{select}\n) AS source"  # noqa: S608
+        ' GROUP BY currency ORDER BY currency COLLATE "C"'
+    )
+
+
+def differences(told: Sequence[Told]) -> Iterator[str]:
+    """Every measure and currency about which two sources say different things, in words."""
+    currencies = sorted({currency for one in told for currency in one.totals})
+    for measure in Measure:
+        tellers = [one for one in told if measure in one.measures]
+        for currency in currencies:
+            said = {one.source: one.totals.get(currency, {}).get(measure, 0) for one in tellers}
+            if len({*said.values()}) > 1:
+                listed = ", ".join(f"{source} {amount}" for source, amount in said.items())
+                yield f"{measure} in {currency}: {listed}"
+
+
+def _told(source: str, measures: Iterable[Measure], rows: Sequence[asyncpg.Record]) -> Told:
+    return Told(
+        source,
+        frozenset(measures),
+        {row["currency"]: {measure: row[measure] for measure in measures} for row in rows},
+    )
