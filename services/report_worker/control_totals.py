@@ -17,7 +17,7 @@ from decimal import Decimal
 
 import asyncpg
 
-from services.report_worker.exports.definition import Export, ExportFile, Measure
+from services.report_worker.exports.definition import ColumnType, Export, ExportFile, Measure
 from services.report_worker.failures import ControlTotalsError
 from shared.database.pool import Connection
 from shared.database.queries import load_queries
@@ -90,12 +90,12 @@ async def reconcile(
 def totals_select(file: ExportFile) -> str:
     """The file's SELECT once more, added up by currency."""
     counted = f" FILTER (WHERE {file.counted})" if file.counted else ""
-    totals = "".join(
-        f", export_money(coalesce(sum({column}){counted}, 0), currency) AS {measure}"
-        if column
-        else f", count(*){counted} AS {measure}"
-        for measure, column in file.totals.items()
-    )
+    money = {column.name for column in file.columns if column.type is ColumnType.MONEY}
+    totals = ""
+    for measure, column in file.totals.items():
+        total = f"coalesce(sum({column}){counted}, 0)" if column else f"count(*){counted}"
+        shown = f"export_money({total}, currency)" if column in money else f"({total})::bigint"
+        totals += f", {shown} AS {measure}"
     select = file.select.rstrip().rstrip(";")
     return (
         f"SELECT currency, count(*) AS rows{totals} FROM (\n{select}\n) AS source"  # noqa: S608

@@ -21,7 +21,7 @@ from shared.reporting.wall_clock import instant_of, parse_wall_clock
 LATEST_VERSION = "1"
 VERSION_CHARACTERS_MAX = 50
 # What the report workers of this version can build.
-NAMES = (ReportName.CUSTOMERS,)
+NAMES = tuple(ReportName)
 FORMATS = (ReportFormat.CSV,)
 
 _Choice = TypeVar("_Choice", bound=StrEnum)

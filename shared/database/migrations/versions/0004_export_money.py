@@ -1,4 +1,4 @@
-"""Money in exports: how many digits a currency has, how an amount is shown and rounded."""
+"""Exports: money with the digits of its currency, and text at half the price."""
 
 from __future__ import annotations
 

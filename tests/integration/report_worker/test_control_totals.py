@@ -1,0 +1,148 @@
+"""What disagrees by a cent is not shipped: each source tampered with, past the recorder."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.report_worker.outcome import Ending
+from shared.contracts.reports import ReportName
+from shared.database import accounts
+from tests.integration.report_worker import recorded
+from tests.integration.report_worker.seeding import World, events, queue_report, row, uploads
+
+SALE = {
+    "id": "t1",
+    "customer_id": "c1",
+    "transaction_date": "2024-03-01T12:00:00Z",
+    "items": [{"sku": "A", "quantity": "1", "price": "10"}],
+    "discounts": [{"code": "X", "amount": "1"}],
+    "tax": "2",
+}
+LONG = "9" * 38
+DEARER = "UPDATE register_items SET amount = 2.01 WHERE store_id = $1 AND meta3 = 'tax'"
+TAMPERED = {
+    "a line of the register": (
+        DEARER,
+        ["amount in GBP: transactions 11.00, items 11.01", "tax in GBP"],
+    ),
+    "a line that is not there": (
+        "DELETE FROM register_items WHERE store_id = $1 AND meta3 = 'discount'",
+        ["amount in GBP", "discounts in GBP"],
+    ),
+    "a line of another currency": (
+        "UPDATE register_items SET meta5 = 'EUR' WHERE store_id = $1 AND meta3 = 'item'",
+        ["items in EUR: transactions 0, sku_by_month 0, sales_register 10.00", "items in GBP"],
+    ),
+    "an item": (
+        "UPDATE transaction_items SET amount = amount - 0.01 WHERE store_id = $1",
+        ["items in GBP: transactions 10.00, sku_by_month 9.99, sales_register 10.00"],
+    ),
+    "a coupon": (
+        "UPDATE transaction_discounts SET amount = 1.01 WHERE store_id = $1",
+        ["discounts in GBP: transactions 1.00, coupons_used 1.01, sales_register 1.00"],
+    ),
+    "a transaction": (
+        "UPDATE transactions SET total_tax = 2.01, total_order = 11.01 WHERE store_id = $1",
+        ["amount in GBP", "tax in GBP: transactions 2.01, sales_register 2.00"],
+    ),
+}
+
+
+@pytest.fixture
+async def honest(world: World) -> World:
+    await recorded.transactions(world.database, world.store_id, SALE)
+    return world
+
+
+@pytest.mark.parametrize(("statement", "told"), TAMPERED.values(), ids=TAMPERED)
+async def test_a_disagreement_fails_the_report_and_ships_nothing(
+    honest: World, statement: str, told: list[str]
+) -> None:
+    async with honest.database.acquire() as connection:
+        await connection.execute(statement, honest.store_id)
+    report = await queue_report(
+        honest.database, honest.store_id, honest.user_id, name=ReportName.COMPLETE
+    )
+    builder = honest.make_builder()
+    claimed = await builder.claim(report.store_id, report.report_id)
+    assert claimed is not None
+    outcome = await builder.build(claimed)
+    assert outcome.ending is Ending.FAILED
+    for words in told:
+        assert words in str(outcome.error)
+    now = await row(honest.database, report)
+    assert now is not None
+    assert (now.status, now.attempt) == ("error", 1), "another attempt would find the same"
+    assert now.failure_code == "control_totals_disagree"
+    assert "sales register" in (now.failure_message or "")
+    assert now.object_key is None
+    keys = await uploads(honest.database, report)
+    assert keys
+    for key in keys:
+        assert await honest.objects.stat(key) is None
+    assert await events(honest.database, report) == ["report.failed.v1"]
+
+
+async def test_a_single_file_is_held_to_the_register_as_well(honest: World) -> None:
+    async with honest.database.acquire() as connection:
+        await connection.execute(DEARER, honest.store_id)
+    report = await queue_report(
+        honest.database, honest.store_id, honest.user_id, name=ReportName.CUSTOMERS_LTV
+    )
+    builder = honest.make_builder()
+    claimed = await builder.claim(report.store_id, report.report_id)
+    assert claimed is not None
+    outcome = await builder.build(claimed)
+    assert (outcome.ending, outcome.failure and outcome.failure.code) == (
+        Ending.FAILED,
+        "control_totals_disagree",
+    )
+    for key in await uploads(honest.database, report):
+        assert await honest.objects.stat(key) is None
+
+
+async def test_the_database_knows_the_digits_of_the_same_currencies(world: World) -> None:
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    every = [a + b + c for a in letters for b in letters for c in letters]
+    async with world.database.acquire() as connection:
+        rows = await connection.fetch(
+            "SELECT currency, currency_digits(currency) AS digits"
+            " FROM unnest($1::text[]) AS currency",
+            every,
+        )
+    assert {row["currency"]: row["digits"] for row in rows} == {
+        currency: accounts.currency_digits(currency) for currency in every
+    }
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "shown", "rounded"),
+    [
+        ("1", "USD", "1.00", "1.00"),
+        ("1.5000", "USD", "1.50", "1.50"),
+        ("1.005", "USD", "1.005", "1.00"),
+        ("1.015", "USD", "1.015", "1.02"),
+        ("-1.005", "USD", "-1.005", "-1.00"),
+        ("-1.015", "USD", "-1.015", "-1.02"),
+        (f"1.005{'0' * 33}1", "USD", f"1.005{'0' * 33}1", "1.01"),
+        ("2.50", "JPY", "2.5", "2"),
+        ("3.5", "JPY", "3.5", "4"),
+        ("100", "JPY", "100", "100"),
+        ("0.0005", "KWD", "0.0005", "0.000"),
+        ("0.0015", "KWD", "0.0015", "0.002"),
+        ("1.23455", "CLF", "1.23455", "1.2346"),
+        (LONG, "USD", f"{LONG}.00", f"{LONG}.00"),
+    ],
+)
+async def test_money_is_shown_whole_and_rounded_to_even(
+    world: World, amount: str, currency: str, shown: str, rounded: str
+) -> None:
+    async with world.database.acquire() as connection:
+        row = await connection.fetchrow(
+            "SELECT export_money($1::text::numeric, $2)::text AS shown,"
+            " round_money($1::text::numeric, $2)::text AS rounded",
+            amount,
+            currency,
+        )
+    assert row is not None
+    assert (row["shown"], row["rounded"]) == (shown, rounded)
