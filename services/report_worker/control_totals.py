@@ -4,20 +4,26 @@ In: the snapshot that the files were copied from, and how many rows of each went
 control totals of each file and of the register; `ControlTotalsError` when two that measure the same
 thing differ in a single unit of any currency.
 
-A file's totals are computed from the very SELECT that was copied, in the snapshot that it was
-copied in, and its rows have to be as many as were sent. The register's are computed from its items,
+A file's totals are computed by the very SELECT that was copied, while it was, or once more in the
+same snapshot; its rows have to be as many as were sent. The register's are computed from its items,
 as a question for a sum would. No row comes to us.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
-import asyncpg
-
-from services.report_worker.exports.definition import ColumnType, Export, ExportFile, Measure
+from services.report_worker.exports.definition import (
+    COUNTS,
+    Export,
+    ExportFile,
+    Measure,
+    totals_select,
+)
 from services.report_worker.failures import ControlTotalsError
 from shared.database.pool import Connection
 from shared.database.queries import load_queries
@@ -71,36 +77,32 @@ async def reconcile(
     arguments = (report.store_id, report.range_start, report.range_end)
     told: list[Told] = []
     for file, sent in zip(export.files, rows, strict=True):
-        found = []
-        if file.totals:
-            found = await connection.fetch(
-                totals_select(file), *arguments, *file.parameters, timeout=seconds_max
-            )
-            if (counted := sum(row["rows"] for row in found)) != sent:
-                raise ControlTotalsError(f"{file.name}: {sent} rows were sent, {counted} are there")
+        found = await _totals_of(connection, file, arguments, seconds_max) if file.totals else []
+        if file.totals and (counted := sum(row["rows"] for row in found)) != sent:
+            raise ControlTotalsError(f"{file.name}: {sent} rows were sent, {counted} are there")
         told.append(_told(file.name, file.totals.keys(), found))
     if any(one.measures for one in told):
         held = await connection.fetch(_SQL["register_totals"], *arguments, timeout=seconds_max)
-        told.append(_told(REGISTER, REGISTER_MEASURES, held))
+        told.append(_told(REGISTER, REGISTER_MEASURES, [dict(row) for row in held]))
     if wrong := [*differences(told)]:
         raise ControlTotalsError("; ".join(wrong))
     return Control(await connection.fetchval(_SQL["snapshot_moment"]), tuple(told))
 
 
-def totals_select(file: ExportFile) -> str:
-    """The file's SELECT once more, added up by currency."""
-    counted = f" FILTER (WHERE {file.counted})" if file.counted else ""
-    money = {column.name for column in file.columns if column.type is ColumnType.MONEY}
-    totals = ""
-    for measure, column in file.totals.items():
-        total = f"coalesce(sum({column}){counted}, 0)" if column else f"count(*){counted}"
-        shown = f"export_money({total}, currency)" if column in money else f"({total})::bigint"
-        totals += f", {shown} AS {measure}"
-    select = file.select.rstrip().rstrip(";")
-    return (
-        f"SELECT currency, count(*) AS rows{totals} FROM (\n{select}\n) AS source"  # noqa: S608
-        ' GROUP BY currency ORDER BY currency COLLATE "C"'
+async def _totals_of(
+    connection: Connection, file: ExportFile, arguments: tuple[object, ...], seconds_max: float
+) -> Sequence[Mapping[str, Any]]:
+    """What the file told while it was copied on this connection; else it is asked."""
+    told: str | None = None
+    if file.is_aggregate:
+        told = await connection.fetchval(_SQL["told_totals"], file.setting)
+    if told:
+        rows: list[dict[str, Any]] = json.loads(told, parse_float=Decimal)
+        return rows
+    found = await connection.fetch(
+        totals_select(file), *arguments, *file.parameters, timeout=seconds_max
     )
+    return [dict(row) for row in found]
 
 
 def differences(told: Sequence[Told]) -> Iterator[str]:
@@ -115,9 +117,15 @@ def differences(told: Sequence[Told]) -> Iterator[str]:
                 yield f"{measure} in {currency}: {listed}"
 
 
-def _told(source: str, measures: Iterable[Measure], rows: Sequence[asyncpg.Record]) -> Told:
+def _told(source: str, measures: Iterable[Measure], rows: Sequence[Mapping[str, Any]]) -> Told:
     return Told(
         source,
         frozenset(measures),
-        {row["currency"]: {measure: row[measure] for measure in measures} for row in rows},
+        {
+            row["currency"]: {
+                measure: row[measure] if measure in COUNTS else Decimal(row[measure])
+                for measure in measures
+            }
+            for row in rows
+        },
     )

@@ -19,3 +19,7 @@ SELECT currency, sum(items)::bigint AS lines, export_money(sum(amount), currency
 -- name: snapshot_moment
 -- When the snapshot was taken; the first statement in it has remembered (copying.sql).
 SELECT export_time(current_setting('tallyport.snapshot_at')::timestamptz);
+
+-- name: told_totals
+-- What a file's SELECT has told in this transaction, if it has.
+SELECT current_setting($1, true);

@@ -26,6 +26,7 @@ class Progress:
 
     stage: str = "starting"
     rows: int = 0
+    rows_estimated: int | None = None
 
 
 @asynccontextmanager

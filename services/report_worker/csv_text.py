@@ -14,7 +14,7 @@ from __future__ import annotations
 import secrets
 import string
 
-from services.report_worker.exports.definition import Column, ColumnType, ExportFile, value
+from services.report_worker.exports.definition import Column, ColumnType, ExportFile, bare, value
 
 CRLF = b"\r\n"
 CONTENT_TYPE = "text/csv; charset=utf-8"
@@ -45,8 +45,7 @@ def rendering_select(file: ExportFile) -> str:
     PostgreSQL keeps the order of a subquery under a plain projection; a test watches that.
     """
     values = ", ".join(_rendered(column) for column in file.columns)
-    select = file.select.rstrip().rstrip(";")
-    return f"SELECT {values}, NULL FROM (\n{select}\n) AS source"  # noqa: S608 - our own names
+    return f"SELECT {values}, NULL FROM ({bare(file.select)}) AS source"  # noqa: S608 - our own names
 
 
 def _rendered(column: Column) -> str:

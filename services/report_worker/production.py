@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from services.report_worker import csv_text, manifest, packing
 from services.report_worker.control_totals import reconcile
 from services.report_worker.copying import Progress, copy_file, snapshot
+from services.report_worker.estimating import estimate_rows
 from services.report_worker.exports.definition import Export
 from services.report_worker.packing import Member, pack
 from shared.database.pool import Database
@@ -99,6 +100,8 @@ class Production:
         seconds_max = self.build_seconds_max + GRACE_SECONDS
         rows: list[int] = []
         async with snapshot(self.source, report.timezone, seconds_max=seconds_max) as connection:
+            if report.is_large:
+                progress.rows_estimated = await estimate_rows(connection, export, report)
             for file, pipe in zip(export.files, pipes, strict=True):
                 progress.stage = f"writing {file.name}"
                 rows.append(

@@ -40,6 +40,10 @@ class Measure(StrEnum):
     FORECAST = "forecast"
 
 
+# The others are amounts of money.
+COUNTS = frozenset({Measure.LINES, Measure.TRANSACTIONS})
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """`meaning` is for the reader of the documents."""
@@ -54,16 +58,29 @@ class ExportFile:
     """One table of an export. `name` has no ending: the format adds its own.
 
     `totals` says which columns are added up, by currency, as its control totals; "" counts rows.
-    Where there is a column `counted`, only rows in which it is true are.
+    Where there is a column `counted`, only rows in which it is true are. A file that
+    `is_aggregate` has few rows made of many; others have about as many as were recorded.
     """
 
     name: str
-    select: str
+    query: str
     columns: tuple[Column, ...]
     about: str = ""
     parameters: tuple[str, ...] = ()
     totals: Mapping[Measure, str] = field(default_factory=dict)
     counted: str = ""
+    is_aggregate: bool = False
+
+    @property
+    def select(self) -> str:
+        """The SELECT to copy. That of an aggregate tells its totals while it is read, because
+        computing few rows from many a second time costs as much as the first."""
+        return _telling(self) if self.is_aggregate and self.totals else self.query
+
+    @property
+    def setting(self) -> str:
+        """Where a SELECT that tells its totals leaves them, as JSON, for its transaction."""
+        return f"tallyport.told_{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +100,37 @@ def value(column: Column, table: str = "source") -> str:
     if column.type is ColumnType.MONEY:
         return f'export_money({table}."{column.name}", {table}."currency")'
     return f'{table}."{column.name}"'
+
+
+def totals_select(file: ExportFile, source: str = "") -> str:
+    """SQL for the file's control totals by currency, and its rows; over a query of this name, or
+    over the file's own."""
+    counted = f" FILTER (WHERE {file.counted})" if file.counted else ""
+    totals = ""
+    for measure, column in file.totals.items():
+        total = f"coalesce(sum({column}){counted}, 0)" if column else f"count(*){counted}"
+        shown = f"({total})::bigint" if measure in COUNTS else f"export_money({total}, currency)"
+        totals += f", {shown} AS {measure}"
+    return (
+        f"SELECT currency, count(*) AS rows{totals}"  # noqa: S608 - our own names
+        f" FROM {source or f'({bare(file.query)})'} AS source"
+        ' GROUP BY currency ORDER BY currency COLLATE "C"'
+    )
+
+
+def bare(select: str) -> str:
+    """The statement without its end, to stand in brackets; on lines of its own, for it may end in
+    a comment."""
+    return f"\n{select.rstrip().rstrip(';')}\n"
+
+
+def _telling(file: ExportFile) -> str:
+    # Of no rows nothing is told: then the join reads nothing.
+    return f"""
+        WITH written AS MATERIALIZED (
+        {bare(file.query)}
+        ), told AS MATERIALIZED (
+            SELECT set_config('{file.setting}', jsonb_agg(to_jsonb(totals))::text, true)
+              FROM ({totals_select(file, "written")}) AS totals
+        )
+        SELECT written.* FROM told, written"""  # noqa: S608 - our own names

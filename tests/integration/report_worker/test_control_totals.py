@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from decimal import Decimal
+
 import pytest
 
+from services.report_worker.exports.complete.archive import COMPLETE
+from services.report_worker.exports.definition import totals_select
 from services.report_worker.outcome import Ending
 from shared.contracts.reports import ReportName
 from shared.database import accounts
 from tests.integration.report_worker import recorded
-from tests.integration.report_worker.seeding import World, events, queue_report, row, uploads
+from tests.integration.report_worker.seeding import (
+    FIRST,
+    LAST,
+    World,
+    events,
+    queue_report,
+    row,
+    uploads,
+)
 
 SALE = {
     "id": "t1",
@@ -99,6 +112,25 @@ async def test_a_single_file_is_held_to_the_register_as_well(honest: World) -> N
     )
     for key in await uploads(honest.database, report):
         assert await honest.objects.stat(key) is None
+
+
+async def test_what_is_told_in_passing_is_what_a_second_look_finds(honest: World) -> None:
+    files = [file for file in COMPLETE.files if file.is_aggregate]
+    told, found = {}, {}
+    async with honest.database.transaction(readonly=True) as connection:
+        for file in files:
+            arguments = (honest.store_id, FIRST, LAST, *file.parameters)
+            await connection.fetch(file.select, *arguments)
+            text = await connection.fetchval("SELECT current_setting($1, true)", file.setting)
+            told[file.name] = json.loads(text, parse_float=Decimal) if text else []
+            rows = await connection.fetch(totals_select(file), *arguments)
+            found[file.name] = [dict(row) for row in rows]
+    assert told == found
+    # Of no rows nothing is told.
+    assert [name for name, totals in told.items() if not totals] == [
+        "payment_methods_by_month",
+        "subscription_forecast",
+    ]
 
 
 async def test_the_database_knows_the_digits_of_the_same_currencies(world: World) -> None:

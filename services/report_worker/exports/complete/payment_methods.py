@@ -23,4 +23,5 @@ PAYMENT_METHODS_BY_MONTH = ExportFile(
         "there is a payment."
     ),
     totals={Measure.PAYMENTS: "amount"},
+    is_aggregate=True,
 )

@@ -24,4 +24,5 @@ SKU_BY_MONTH = ExportFile(
         "there is an item. Refunds and cancellations are in it with their signs."
     ),
     totals={Measure.ITEMS: "amount"},
+    is_aggregate=True,
 )

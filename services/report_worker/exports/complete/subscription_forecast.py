@@ -33,4 +33,5 @@ SUBSCRIPTION_FORECAST = ExportFile(
         "due on 28 February and on 31 March. There is a row where something is due."
     ),
     totals={Measure.FORECAST: "amount"},
+    is_aggregate=True,
 )

@@ -42,6 +42,7 @@ def _summary(adverb: str, period: str, what: str, meaning: str) -> ExportFile:
             "transactions in the range."
         ),
         parameters=(period,),
+        is_aggregate=True,
         totals={Measure.TRANSACTIONS: "transaction_count", Measure.AMOUNT: "total"},
     )
 
