@@ -6,7 +6,7 @@ thing differ in a single unit of any currency.
 
 A file's totals are computed by the very SELECT that was copied, while it was, or once more in the
 same snapshot; its rows have to be as many as were sent. The register's are computed from its items,
-as a question for a sum would. No row comes to us.
+and from its rollups, which is where a question for a sum looks. No row comes to us.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from services.report_worker.failures import ControlTotalsError
 from shared.database.pool import Connection
 from shared.database.queries import load_queries
 from shared.database.reports import Report
+from shared.rollups.grid import COVER_END, COVER_START
 
 _SQL = load_queries(__file__)
 REGISTER = "sales_register"
@@ -84,7 +85,13 @@ async def reconcile(
     if any(one.measures for one in told):
         held = await connection.fetch(_SQL["register_totals"], *arguments, timeout=seconds_max)
         told.append(_told(REGISTER, REGISTER_MEASURES, [dict(row) for row in held]))
-    if wrong := [*differences(told)]:
+    wrong = [*differences(told)]
+    if any(Measure.LINES in file.totals for file in export.files):
+        rollups = await connection.fetch(
+            _SQL["rollup_totals"], *arguments, COVER_START, COVER_END, timeout=seconds_max
+        )
+        wrong += _answered_otherwise(told[-1], [dict(row) for row in rollups])
+    if wrong:
         raise ControlTotalsError("; ".join(wrong))
     return Control(await connection.fetchval(_SQL["snapshot_moment"]), tuple(told))
 
@@ -115,6 +122,16 @@ def differences(told: Sequence[Told]) -> Iterator[str]:
             if len({*said.values()}) > 1:
                 listed = ", ".join(f"{source} {amount}" for source, amount in said.items())
                 yield f"{measure} in {currency}: {listed}"
+
+
+def _answered_otherwise(register: Told, rollups: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Where a rollup gives another count or sum of all currencies than the register's items."""
+    for measure in (Measure.LINES, Measure.AMOUNT):
+        held = sum((totals[measure] for totals in register.totals.values()), Decimal())
+        for rollup in rollups:
+            if rollup[measure] != held:
+                grain = rollup["grain"]
+                yield f"{measure}: {REGISTER} {held}, its totals by {grain} {rollup[measure]}"
 
 
 def _told(source: str, measures: Iterable[Measure], rows: Sequence[Mapping[str, Any]]) -> Told:

@@ -386,3 +386,39 @@ async def test_nothing_in_the_range_is_nine_headers(awkward: World) -> None:
     assert all(rows == [] for rows in contents.tables.values())
     assert contents.headers["items"][:2] == ["unique_key", "transaction_date"]
     assert contents.manifest["sales_register"] == {"control_totals": {}}
+
+
+async def test_an_evening_that_comes_twice_is_counted_once(world: World) -> None:
+    """St. John's set its clocks back from 00:01 on 7 November 2010 to 23:01 on the 6th. A range
+    that begins in the first minute of the 7th holds an hour of the 6th."""
+    made = await recorded.new_store(world, timezone="America/St_Johns", currency="CAD")
+    await recorded.transactions(
+        made.database,
+        made.store_id,
+        _sold("minute", "2010-11-07T02:30:45Z", "1", "A"),  # 7 November 00:00:45, summer time
+        _sold("again", "2010-11-07T02:45:00Z", "2", "A"),  # 6 November 23:15:00, winter time
+        _sold("day", "2010-11-07T12:00:00Z", "4", "A"),
+    )
+    report = await queue_report(
+        made.database,
+        made.store_id,
+        made.user_id,
+        name=ReportName.COMPLETE,
+        timezone="America/St_Johns",
+        range_start=datetime(2010, 11, 7, 2, 30, 30, tzinfo=UTC),
+        range_end=datetime(2010, 11, 8, 3, 29, 59, tzinfo=UTC),
+    )
+    tables = (await contents_of(made, report)).tables
+    assert _cells(tables["transactions"], "id", "transaction_date") == [
+        ("minute", "2010-11-07T00:00:45-02:30"),
+        ("again", "2010-11-06T23:15:00-03:30"),
+        ("day", "2010-11-07T08:30:00-03:30"),
+    ]
+    assert _cells(tables["summary_daily"], "period", "total") == [
+        ("2010-11-06", "2.00"),
+        ("2010-11-07", "5.00"),
+    ]
+    assert _cells(tables["summary_weekly"], "period", "total") == [
+        ("2010-10-31", "2.00"),
+        ("2010-11-07", "5.00"),
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -11,7 +12,9 @@ from services.report_worker.exports.complete.archive import COMPLETE
 from services.report_worker.exports.definition import totals_select
 from services.report_worker.outcome import Ending
 from shared.contracts.reports import ReportName
-from shared.database import accounts
+from shared.database import accounts, registers
+from shared.rollups.definitions import ensure, totals_grids
+from shared.rollups.folding import fold
 from tests.integration.report_worker import recorded
 from tests.integration.report_worker.seeding import (
     FIRST,
@@ -112,6 +115,61 @@ async def test_a_single_file_is_held_to_the_register_as_well(honest: World) -> N
     )
     for key in await uploads(honest.database, report):
         assert await honest.objects.stat(key) is None
+
+
+async def _rolled_up(world: World) -> None:
+    """Its rollups hold what was recorded so far."""
+    async with world.database.transaction() as connection:
+        register = await registers.find_sales_register(connection, world.store_id)
+        assert register is not None
+        for grid in totals_grids("Europe/London"):
+            await ensure(connection, world.store_id, register.register_id, grid)
+    await fold(world.database, world.store_id, register.register_id, builds=True)
+
+
+@pytest.mark.parametrize("bucket", [None, "2024-03-01T12:00:00Z", "2024-03-03T00:00:00Z"])
+async def test_what_rollups_would_answer_has_to_be_the_same(
+    honest: World, bucket: str | None
+) -> None:
+    """Both edges lie inside of buckets with lines at both sides, and the last lines are a tail."""
+    edges = [("before", "11:59:59.999999"), ("first", "12:00:00"), ("late", "12:14:59.999999")]
+    await recorded.transactions(
+        honest.database,
+        honest.store_id,
+        *({**SALE, "id": key, "transaction_date": f"2024-03-03T{at}Z"} for key, at in edges),
+        *({**SALE, "id": n, "transaction_date": f"2024-03-0{n}T00:10:00Z"} for n in (2, 3)),
+    )
+    await _rolled_up(honest)
+    tail = {"id": "tail", "transaction_date": "2024-03-02T00:10:00Z"}
+    await recorded.transactions(honest.database, honest.store_id, {**SALE, **tail})
+    if bucket is not None:
+        async with honest.database.acquire() as connection:
+            await connection.execute(
+                "UPDATE rollup_rows SET amount = amount + 0.01 WHERE store_id = $1"
+                " AND bucket = $2::text::timestamptz",
+                honest.store_id,
+                bucket,
+            )
+    report = await queue_report(
+        honest.database,
+        honest.store_id,
+        honest.user_id,
+        name=ReportName.COMPLETE,
+        range_start=datetime(2024, 3, 1, 11, 55, tzinfo=UTC),
+        range_end=datetime(2024, 3, 3, 12, tzinfo=UTC),
+    )
+    builder = honest.make_builder()
+    claimed = await builder.claim(report.store_id, report.report_id)
+    assert claimed is not None
+    outcome = await builder.build(claimed)
+    if bucket is None:
+        assert outcome.ending is Ending.BUILT, outcome.error
+    else:
+        assert outcome.failure is not None
+        assert outcome.failure.code == "control_totals_disagree"
+        for grain in ("quarter", "hour"):
+            told = f"amount: sales_register 66.00, its totals by {grain} 66.01"
+            assert told in str(outcome.error)
 
 
 async def test_what_is_told_in_passing_is_what_a_second_look_finds(honest: World) -> None:
