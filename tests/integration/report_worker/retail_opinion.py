@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -142,7 +142,9 @@ def _items(invoices: Iterable[Invoice]) -> Rows:
     return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
 
 
-def _summary(invoices: list[Invoice], periods, period_of) -> Rows:  # type: ignore[no-untyped-def]
+def _summary(
+    invoices: list[Invoice], periods: list[date], period_of: Callable[[date], date]
+) -> Rows:
     if not invoices:
         return []
     held: defaultdict[date, list[Invoice]] = defaultdict(list)

@@ -3,7 +3,7 @@
 -- recorder writes there, so a key ends in the mark of a reversal if, and only if, it is one
 -- (services/recorder/ledger.py).
 SELECT unique_key, originated_at AS transaction_date, meta0 AS transaction_id, meta3 AS line_type,
-       right(unique_key, 7) = ' - VOID' AS is_reversal,
+       unique_key LIKE '% - VOID' AS is_reversal,
        meta1 AS customer_id, meta7 AS transaction_type, meta2 AS sku, description, meta6 AS category,
        meta9 AS coupon, meta4 AS country, meta8 AS payment_method, meta5 AS currency, amount
   FROM register_items
