@@ -4,7 +4,7 @@ PYTHON_IN_VENV := .venv/bin/python
 READY := .venv/.setup-complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status logs test test-all check lint types architecture format lock clean
+.PHONY: help setup demo up down status logs test test-all check lint types architecture format docs lock clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ architecture: setup ## who may import whom (import-linter)
 format: setup ## lay out the code as `lint` wants it
 	@$(PYTHON_IN_VENV) -m ruff check --fix-only --quiet .
 	@$(PYTHON_IN_VENV) -m ruff format .
+
+docs: setup ## make the tables of docs/reports.md anew from the exports
+	@$(PYTHON_IN_VENV) -m services.report_worker.exports.document docs/reports.md
 
 lock: setup ## resolve pyproject.toml into the lock files anew
 	@scripts/lock

@@ -10,6 +10,9 @@ the row of a report that was asked for on the queue, and its resource as the ans
     heartbeat       renews the lease meanwhile, tells the progress, hears of a cancel
     production      from a snapshot to an object, plain or packed
     copying         the snapshot, and COPY out of it
+    estimating      how many rows there will be, for the progress
+    control_totals  the files agree with one another and with the sales register, or it fails
+    manifest        the last file of a packed report
     csv_text        CSV at the speed of COPY
     packing         a zip, written while it is read
     exports/        what each report consists of

@@ -26,6 +26,7 @@ class Progress:
 
     stage: str = "starting"
     rows: int = 0
+    rows_estimated: int | None = None
 
 
 @asynccontextmanager
@@ -67,6 +68,7 @@ async def copy_file(
         report.store_id,
         report.range_start,
         report.range_end,
+        *file.parameters,
         output=take,
         format="csv",
         null=records.null,

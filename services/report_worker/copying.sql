@@ -1,6 +1,8 @@
 -- name: prepare_snapshot
 -- For this transaction only: times in the report's zone, dates as ISO writes them, and a limit of
 -- the server's own, in milliseconds, should we not be there any more to keep ours. (Compiling an
--- export's expressions costs more than it saves.)
+-- export's expressions costs more than it saves.) The moment is remembered for the manifest: now()
+-- would be that of BEGIN, and what was committed since is in the snapshot too.
 SELECT set_config('timezone', $1, true), set_config('datestyle', 'ISO, YMD', true),
-       set_config('statement_timeout', $2, true), set_config('jit', 'off', true);
+       set_config('statement_timeout', $2, true), set_config('jit', 'off', true),
+       set_config('tallyport.snapshot_at', statement_timestamp()::text, true);

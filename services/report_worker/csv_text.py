@@ -14,7 +14,7 @@ from __future__ import annotations
 import secrets
 import string
 
-from services.report_worker.exports.definition import Column, ColumnType, ExportFile
+from services.report_worker.exports.definition import Column, ColumnType, ExportFile, bare, value
 
 CRLF = b"\r\n"
 CONTENT_TYPE = "text/csv; charset=utf-8"
@@ -27,6 +27,7 @@ _ALPHABET = string.ascii_letters + string.digits
 _RENDERED = {
     ColumnType.TEXT: "export_text({})",
     ColumnType.NUMBER: "coalesce(({})::text, '')",
+    ColumnType.MONEY: "coalesce(({})::text, '')",
     ColumnType.BOOLEAN: "coalesce(({})::text, '')",
     ColumnType.MOMENT: "export_time({})",
     ColumnType.DATE: "coalesce(({})::text, '')",
@@ -44,12 +45,11 @@ def rendering_select(file: ExportFile) -> str:
     PostgreSQL keeps the order of a subquery under a plain projection; a test watches that.
     """
     values = ", ".join(_rendered(column) for column in file.columns)
-    select = file.select.rstrip().rstrip(";")
-    return f"SELECT {values}, NULL FROM (\n{select}\n) AS source"  # noqa: S608 - our own names
+    return f"SELECT {values}, NULL FROM ({bare(file.select)}) AS source"  # noqa: S608 - our own names
 
 
 def _rendered(column: Column) -> str:
-    return _RENDERED[column.type].format(f'source."{column.name}"')
+    return _RENDERED[column.type].format(value(column))
 
 
 class Records:

@@ -23,6 +23,10 @@ class ObjectMismatchError(Exception):
     """The store does not hold what was sent to it."""
 
 
+class ControlTotalsError(Exception):
+    """The report's files do not agree with one another, or with the sales register."""
+
+
 @dataclass(frozen=True, slots=True)
 class BuildFailure:
     """As it is kept in the report's row."""
@@ -57,6 +61,12 @@ UNSUPPORTED = BuildFailure(
     "no worker that can build this kind of report is running; ask for it again later",
     retryable=True,
 )
+DISAGREEMENT = BuildFailure(
+    "control_totals_disagree",
+    "the report's files do not agree with the store's sales register to the cent, so it was not "
+    "published; tell its number to support",
+    retryable=False,
+)
 INTERNAL = BuildFailure(
     FailureCode.INTERNAL,
     "the report could not be built because of a mistake of ours; tell its number to support",
@@ -68,6 +78,7 @@ FAILURES: tuple[tuple[type[BaseException], BuildFailure], ...] = (
     (DeadlineExceededError, TOO_SLOW),
     (UnsupportedReportError, UNSUPPORTED),
     (ObjectMismatchError, NOT_STORED),
+    (ControlTotalsError, DISAGREEMENT),
     (asyncpg.QueryCanceledError, UNAVAILABLE),
     (asyncpg.TransactionRollbackError, UNAVAILABLE),
     (asyncpg.InsufficientResourcesError, OVERLOADED),

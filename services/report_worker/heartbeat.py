@@ -42,6 +42,7 @@ async def keep_alive(
                     lease_seconds=lease_seconds,
                     stage=progress.stage,
                     rows_written=progress.rows,
+                    rows_estimated=progress.rows_estimated,
                 )
         except PASSING_ERRORS as error:
             log.warning("report.heartbeat_missed", reason=str(error))

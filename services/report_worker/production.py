@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from services.report_worker import csv_text, packing
+from services.report_worker import csv_text, manifest, packing
+from services.report_worker.control_totals import reconcile
 from services.report_worker.copying import Progress, copy_file, snapshot
+from services.report_worker.estimating import estimate_rows
 from services.report_worker.exports.definition import Export
 from services.report_worker.packing import Member, pack
 from shared.database.pool import Database
@@ -72,30 +74,34 @@ class Production:
             BoundedPipe(bytes_max=PIPE_BYTES + (0 if ordinal else self.zip_over_bytes))
             for ordinal, _file in enumerate(export.files)
         ]
+        last = BoundedPipe() if export.packed else None
         async with asyncio.TaskGroup() as group:
-            copying = group.create_task(self._copy(report, export, pipes, progress))
+            copying = group.create_task(self._copy(report, export, pipes, last, progress))
             packed = export.packed or report.compress or await pipes[0].exceeds(self.zip_over_bytes)
             key = object_key(report, "zip" if packed else "csv")
             await note_upload(key)
             if packed:
                 out = BoundedPipe(bytes_max=PIPE_BYTES)
-                group.create_task(pack(self.threads, _members(report, export, pipes), out))
+                group.create_task(pack(self.threads, _members(report, export, pipes, last), out))
                 uploaded = await self.objects.upload(key, out, packing.CONTENT_TYPE)
             else:
                 uploaded = await self.objects.upload(key, pipes[0], csv_text.CONTENT_TYPE)
-        files = tuple(
-            ReportFile(_file_name(file.name), rows, pipe.bytes_read, pipe.sha256)
-            for file, rows, pipe in zip(export.files, copying.result(), pipes, strict=True)
-        )
-        return Produced(uploaded, files)
+        return Produced(uploaded, _files(export, copying.result(), pipes))
 
     async def _copy(
-        self, report: Report, export: Export, pipes: list[BoundedPipe], progress: Progress
+        self,
+        report: Report,
+        export: Export,
+        pipes: list[BoundedPipe],
+        last: BoundedPipe | None,
+        progress: Progress,
     ) -> list[int]:
         # Only should ours fail: the whole build has its limit above.
         seconds_max = self.build_seconds_max + GRACE_SECONDS
         rows: list[int] = []
         async with snapshot(self.source, report.timezone, seconds_max=seconds_max) as connection:
+            if report.is_large:
+                progress.rows_estimated = await estimate_rows(connection, export, report)
             for file, pipe in zip(export.files, pipes, strict=True):
                 progress.stage = f"writing {file.name}"
                 rows.append(
@@ -103,7 +109,15 @@ class Production:
                         connection, file, report, pipe, progress, seconds_max=seconds_max
                     )
                 )
+            progress.stage = "checking totals"
+            control = await reconcile(connection, export, report, rows, seconds_max=seconds_max)
         progress.stage = "uploading"
+        if last is not None:
+            # Bytes and hashes are known once the zip has read the files to their ends.
+            for pipe in pipes:
+                await pipe.drained()
+            await last.write(manifest.render(report, _files(export, rows, pipes), control))
+            last.close()
         return rows
 
 
@@ -119,12 +133,22 @@ def _file_name(name: str) -> str:
     return f"{name}.csv"
 
 
-def _members(report: Report, export: Export, pipes: list[BoundedPipe]) -> list[Member]:
+def _files(export: Export, rows: list[int], pipes: list[BoundedPipe]) -> tuple[ReportFile, ...]:
+    return tuple(
+        ReportFile(_file_name(file.name), count, pipe.bytes_read, pipe.sha256)
+        for file, count, pipe in zip(export.files, rows, pipes, strict=True)
+    )
+
+
+def _members(
+    report: Report, export: Export, pipes: list[BoundedPipe], last: BoundedPipe | None
+) -> list[Member]:
     now = datetime.now(UTC).astimezone(ZoneInfo(report.timezone))
-    return [
+    members = [
         Member(_file_name(file.name), pipe, now)
         for file, pipe in zip(export.files, pipes, strict=True)
     ]
+    return members if last is None else [*members, Member(manifest.NAME, last, now)]
 
 
 def first_cause(several: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -30,6 +30,7 @@ class BoundedPipe:
         self._chunks: deque[memoryview] = deque()
         self._held = 0
         self._closed = False
+        self._drained = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
         self._loop = asyncio.get_running_loop()
@@ -79,6 +80,17 @@ class BoundedPipe:
                 self._news.clear()
             await self._news.wait()
 
+    async def drained(self) -> None:
+        """Wait until the reader has seen the end: from then on `bytes_read` and `sha256` are those
+        of everything. Raises `PipeBrokenError` when the reader failed."""
+        while True:
+            with self._changed:
+                self._check()
+                if self._drained:
+                    return
+                self._news.clear()
+            await self._news.wait()
+
     def read(self, size: int = -1) -> bytes:
         """Exactly `size` bytes, fewer only at the end (negative: all). Raises `PipeBrokenError`.
 
@@ -94,17 +106,23 @@ class BoundedPipe:
             pieces.append(piece)
             wanted -= len(piece)
         data = b"".join(pieces)
-        self._digest.update(data)
-        self.bytes_read += len(data)
+        self._account(data, at_end=wanted != 0)
         return data
 
     def read_chunk(self) -> bytes:
         """What is there, as it was written; b"" at the end."""
         piece = self._take(-1)
         data = b"" if piece is None else bytes(piece)
+        self._account(data, at_end=piece is None)
+        return data
+
+    def _account(self, data: bytes, *, at_end: bool) -> None:
         self._digest.update(data)
         self.bytes_read += len(data)
-        return data
+        if at_end:
+            with self._changed:
+                self._drained = True
+                self._tell()
 
     def _append(self, data: bytes) -> bool:
         with self._changed:

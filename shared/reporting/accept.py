@@ -20,6 +20,11 @@ from shared.errors import ConflictError, InvalidArgumentError
 
 _SQL = load_queries(__file__)
 CREATED = 201
+_COUNTS = {
+    ReportName.COMPLETE: "count_lines",
+    ReportName.CUSTOMERS: "count_customers",
+    ReportName.CUSTOMERS_LTV: "count_all_customers",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +63,10 @@ async def accept_report(
             before = await _remember(connection, new, idempotency)
             if before is not None:
                 return _replay(before, idempotency)
-        estimate = await estimate_rows(connection, new, at_most=large_rows + 1)
-        is_large = estimate > large_rows
+        written, read = await estimate_rows(connection, new, at_most=large_rows + 1)
+        is_large = read > large_rows
         report = await reports.insert_report(
-            connection, new, is_large=is_large, rows_estimated=estimate
+            connection, new, is_large=is_large, rows_estimated=written
         )
         body = render(report)
         if idempotency is not None:
@@ -111,10 +116,10 @@ def _replay(before: idempotency_keys.RememberedAnswer, idempotency: Idempotency)
     return Accepted(before.report_id, before.status, before.body, replayed=True)
 
 
-async def estimate_rows(connection: Connection, new: NewReport, *, at_most: int) -> int:
-    """How many rows will be read, counted up to `at_most`: more than that is large anyway."""
-    query = "count_lines" if new.name is ReportName.COMPLETE else "count_customers"
-    counted = await connection.fetchval(
-        _SQL[query], new.store_id, new.range_start, new.range_end, at_most
+async def estimate_rows(connection: Connection, new: NewReport, *, at_most: int) -> tuple[int, int]:
+    """(about how many rows will be written, how many will be read): each kind of row is counted up
+    to `at_most`, for more than that is large anyway."""
+    counted = await connection.fetchrow(
+        _SQL[_COUNTS[new.name]], new.store_id, new.range_start, new.range_end, at_most
     )
-    return int(counted)
+    return (0, 0) if counted is None else (counted["written"], max(*counted.values()))

@@ -23,7 +23,7 @@ LATEST_VERSION = "1"
 VERSION_CHARACTERS_MAX = 50
 _VERSIONS = (None, "", 1, LATEST_VERSION)
 # What the report workers of this version can build.
-NAMES = (ReportName.CUSTOMERS,)
+NAMES = tuple(ReportName)
 FORMATS = (ReportFormat.CSV,)
 
 _Choice = TypeVar("_Choice", bound=StrEnum)

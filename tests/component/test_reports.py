@@ -6,7 +6,10 @@ import asyncio
 import csv
 import hashlib
 import io
+import json
 import re
+import zipfile
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
@@ -242,3 +245,46 @@ async def test_a_wrong_query_is_named(client: Client, query: str) -> None:
     refused = await client.get(f"/reports?{query}", status=422)
     (error,) = refused["_embedded"]["fx:errors"]
     assert error["message"].startswith(query.partition("=")[0])
+
+
+async def test_complete_adds_up_to_what_the_register_answers(client: Client) -> None:
+    """Recorded, replaced, reported and asked for over HTTP: the two halves agree to the cent."""
+
+    def sale(number: int, price: str, **more: Any) -> dict[str, Any]:
+        item = {"sku": f"S{number}", "quantity": 3, "price": price}
+        at = f"2011-0{number}-28T23:30:00Z"
+        return {"id": number, "transaction_date": at, "items": [item], "tax": "0.10", **more}
+
+    sales = [sale(1, "0.10"), sale(2, "19.99"), sale(3, "1000", currency="JPY", tax=0)]
+    await client.post("/transactions", [*sales, sale(4, "5", is_test=True)])
+    await client.post("/transactions", [sale(2, "20.01", discounts=[{"code": "X", "amount": 1}])])
+    path, _ = await _ask(client, name="complete")
+    report = await _finished(client, path)
+    assert report["status"] == "ready", report.get("failure")
+    assert report["progress"]["rows_written"] == sum(file["rows"] for file in report["files"])
+    async with (
+        aiohttp.ClientSession() as anybody,
+        anybody.get(report["_links"]["fx:download_url"]["href"]) as response,
+    ):
+        assert re.search(r"complete_report\.\d{13}\.zip", response.headers["Content-Disposition"])
+        archive = zipfile.ZipFile(io.BytesIO(await response.read()))
+    files = [file["name"] for file in report["files"]]
+    assert archive.namelist() == [*files, "manifest.json"]
+    assert len(files) == 9
+    manifest = json.loads(archive.read("manifest.json"), parse_float=Decimal)
+    held = manifest["sales_register"]["control_totals"]
+
+    (register,) = [one for one in (await client.get("/registers"))["registers"] if one["is_sales"]]
+    question = {
+        "register_id": register["id"],
+        "start_at": "2010-12-01T00:00:00Z",
+        "end_at": "2011-12-31T23:59:59Z",
+        "timezone": "Europe/London",
+        "group_by": ["currency"],
+    }
+    for measure, total in (("count", "lines"), ("sum", "amount")):
+        _, body = await client.call("POST", f"/reports/item_{measure}", status=200, json=question)
+        answer = {row["group"]: Decimal(str(row["value"])) for row in body["count"]}
+        assert answer == {currency: Decimal(told[total]) for currency, told in held.items()}
+    assert held["GBP"]["lines"] == 9, "two; two more with their reversals; three"
+    assert (held["GBP"]["amount"], held["JPY"]["amount"]) == ("59.53", "3000")

@@ -24,7 +24,9 @@ from prometheus_client import REGISTRY
 import shared.contracts
 from cli.__main__ import app
 from services.gateway.routes import add_routes
-from services.report_worker.exports.customers import COLUMNS
+from services.report_worker.exports.catalog import EXPORTS
+from services.report_worker.exports.definition import Measure
+from services.report_worker.exports.document import made_anew
 from shared.contracts import routes
 from shared.contracts.failures import FailureCode
 from shared.contracts.message import Contract, Message
@@ -370,12 +372,31 @@ def test_metrics_that_are_listed_exist() -> None:
     assert {codes(row[0])[0] for row in rows} <= ours
 
 
-def test_the_columns_of_customers_are_those_of_the_code() -> None:
-    ((header, rows),) = tables(sections(DOCS / "reports.md", level=2)["customers"])
-    assert header == ["column", "type", "meaning"]
-    assert [(codes(row[0])[0], row[1], row[2]) for row in rows] == [
-        (column.name, column.type.value, column.meaning) for column in COLUMNS
-    ]
+def test_the_columns_of_reports_are_those_of_the_code() -> None:
+    page = (DOCS / "reports.md").read_text()
+    assert made_anew(page) == page, "make docs"
+    # And they are there to be read, by other means than those they were made with.
+    headings = {**sections(DOCS / "reports.md", level=2), **sections(DOCS / "reports.md", level=3)}
+    for export in EXPORTS.values():
+        for file in export.files:
+            ((header, rows),) = tables(headings[file.name])
+            assert header == ["column", "type", "meaning"]
+            assert [(codes(row[0])[0], row[1], row[2]) for row in rows] == [
+                (column.name, column.type.value, column.meaning) for column in file.columns
+            ]
+
+
+def test_control_totals_stand_in_the_table_with_those_who_tell_them() -> None:
+    ((_, rows),) = tables(sections(DOCS / "reports.md", level=2)["Control totals"])
+    told = {measure: row[1] for row in rows for measure in codes(row[0])}
+    assert set(told) == set(Measure)
+    for export in EXPORTS.values():
+        for file in export.files:
+            for measure in file.totals:
+                named = f"`{file.name}`" in told[measure]
+                assert named or (
+                    file.name.startswith("summary_") and "three summaries" in told[measure]
+                )
 
 
 # --- examples ------------------------------------------------------------------------------------

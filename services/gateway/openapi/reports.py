@@ -128,7 +128,12 @@ OPERATIONS = (
         description="From the answer on it cannot be lost. Look at `Location` until it is ready.",
         parameters=(*parameters.OF_STORE, parameters.IDEMPOTENCY_KEY),
         body=tuple(
-            Content(media_type, NewReport, {"customers": ASKED}) for media_type in (JSON, HAL, FORM)
+            Content(
+                media_type,
+                NewReport,
+                {"customers": ASKED, "complete": {**ASKED, "name": "complete"}},
+            )
+            for media_type in (JSON, HAL, FORM)
         ),
         answers=(
             Answer(

@@ -2,6 +2,8 @@
 columns.
 
     definition  `Export`, `ExportFile`, `Column`: values, without a format
+    document    the columns, as docs/reports.md shows them
     catalog     which export belongs to which name
-    customers   one module and one .sql file for each export
+    customers, customers_ltv, complete/
+                one module and one .sql file for each export, or for each file of one
 """

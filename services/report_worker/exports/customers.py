@@ -49,5 +49,15 @@ COLUMNS = (
 
 CUSTOMERS = Export(
     ReportName.CUSTOMERS,
-    (ExportFile("customers", _SQL["customers"], COLUMNS),),
+    (
+        ExportFile(
+            "customers",
+            _SQL["customers"],
+            COLUMNS,
+            about=(
+                "One row a customer of the store, in the order of their ids, to import elsewhere. "
+                "The range limits `date_created`, both ends included."
+            ),
+        ),
+    ),
 )

@@ -1,24 +1,47 @@
-"""An export as a value: its files, and of each the SELECT and the columns.
+"""An export as a value: its files, and of each the SELECT, the columns and the control totals.
 
 In: nothing. Out: values that formats render and the documents are made from. A column is written
 down once, here; a test holds its SELECT to it. Each SELECT gets the same parameters: $1 the store,
-$2 and $3 the range, both ends inclusive.
+$2 and $3 the range, both ends inclusive; and from $4 on what its file gives it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
 class ColumnType(StrEnum):
-    """What a value is, whatever the format makes of it."""
+    """What a value is, whatever the format makes of it. Money has the digits of the currency that
+    stands in the same row; a file with money has the column `currency`."""
 
     TEXT = "text"
     NUMBER = "number"
+    MONEY = "money"
     BOOLEAN = "boolean"
     MOMENT = "moment"
     DATE = "date"
+
+
+class Measure(StrEnum):
+    """What a control total counts or adds up. Whoever tells one, a file or the sales register, has
+    to tell the same for each currency."""
+
+    LINES = "lines"
+    AMOUNT = "amount"
+    AMOUNT_OF_CUSTOMERS = "amount_of_customers"
+    ITEMS = "items"
+    DISCOUNTS = "discounts"
+    TAX = "tax"
+    SHIPPING = "shipping"
+    TRANSACTIONS = "transactions"
+    PAYMENTS = "payments"
+    FORECAST = "forecast"
+
+
+# The others are amounts of money.
+COUNTS = frozenset({Measure.LINES, Measure.TRANSACTIONS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +55,82 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class ExportFile:
-    """One table of an export. `name` has no ending: the format adds its own."""
+    """One table of an export. `name` has no ending: the format adds its own.
+
+    `totals` says which columns are added up, by currency, as its control totals; "" counts rows.
+    Where there is a column `counted`, only rows in which it is true are. A file that
+    `is_aggregate` has few rows made of many; others have about as many as were recorded.
+    """
 
     name: str
-    select: str
+    query: str
     columns: tuple[Column, ...]
+    about: str = ""
+    parameters: tuple[str, ...] = ()
+    totals: Mapping[Measure, str] = field(default_factory=dict)
+    counted: str = ""
+    is_aggregate: bool = False
+
+    @property
+    def select(self) -> str:
+        """The SELECT to copy. That of an aggregate tells its totals while it is read, because
+        computing few rows from many a second time costs as much as the first."""
+        return _telling(self) if self.is_aggregate and self.totals else self.query
+
+    @property
+    def setting(self) -> str:
+        """Where a SELECT that tells its totals leaves them, as JSON, for its transaction."""
+        return f"tallyport.told_{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """All files are read from one snapshot. `packed` exports are a zip, however small."""
+    """All files are read from one snapshot. `packed` exports are a zip, however small, and the last
+    file in it is a manifest."""
 
     name: str
     files: tuple[ExportFile, ...]
+    about: str = ""
     packed: bool = False
+
+
+def value(column: Column, table: str = "source") -> str:
+    """SQL for the column's value in a row of the SELECT, before any format: money with at least
+    the digits of its currency, everything else as it is."""
+    if column.type is ColumnType.MONEY:
+        return f'export_money({table}."{column.name}", {table}."currency")'
+    return f'{table}."{column.name}"'
+
+
+def totals_select(file: ExportFile, source: str = "") -> str:
+    """SQL for the file's control totals by currency, and its rows; over a query of this name, or
+    over the file's own."""
+    counted = f" FILTER (WHERE {file.counted})" if file.counted else ""
+    totals = ""
+    for measure, column in file.totals.items():
+        total = f"coalesce(sum({column}){counted}, 0)" if column else f"count(*){counted}"
+        shown = f"({total})::bigint" if measure in COUNTS else f"export_money({total}, currency)"
+        totals += f", {shown} AS {measure}"
+    return (
+        f"SELECT currency, count(*) AS rows{totals}"  # noqa: S608 - our own names
+        f" FROM {source or f'({bare(file.query)})'} AS source"
+        ' GROUP BY currency ORDER BY currency COLLATE "C"'
+    )
+
+
+def bare(select: str) -> str:
+    """The statement without its end, to stand in brackets; on lines of its own, for it may end in
+    a comment."""
+    return f"\n{select.rstrip().rstrip(';')}\n"
+
+
+def _telling(file: ExportFile) -> str:
+    # Of no rows nothing is told: then the join reads nothing.
+    return f"""
+        WITH written AS MATERIALIZED (
+        {bare(file.query)}
+        ), told AS MATERIALIZED (
+            SELECT set_config('{file.setting}', jsonb_agg(to_jsonb(totals))::text, true)
+              FROM ({totals_select(file, "written")}) AS totals
+        )
+        SELECT written.* FROM told, written"""  # noqa: S608 - our own names

@@ -53,6 +53,7 @@ async def queue_report(
     store_id: int,
     user_id: int,
     *,
+    name: ReportName = ReportName.CUSTOMERS,
     compress: bool = False,
     timezone: str = "Europe/London",
     range_start: datetime = FIRST,
@@ -60,11 +61,11 @@ async def queue_report(
     is_large: bool = False,
     dispatch: bool = False,
 ) -> Report:
-    """A `customers` report, as the gateway would have accepted it."""
+    """A report, as the gateway would have accepted it."""
     new = NewReport(
         store_id=store_id,
         user_id=user_id,
-        name=ReportName.CUSTOMERS,
+        name=name,
         version="1",
         format=ReportFormat.CSV,
         compress=compress,

@@ -157,6 +157,21 @@ async def test_the_heartbeat_keeps_the_lease_and_tells_the_progress(
     assert (await building).ending is Ending.BUILT
 
 
+async def test_a_large_report_learns_how_many_rows_to_expect(world: World) -> None:
+    await add_customers(world.database, world.store_id, 60_000)
+    async with world.database.acquire() as connection:
+        await connection.execute("ANALYZE customers")
+    report = await queue_report(world.database, world.store_id, world.user_id, is_large=True)
+    assert report.rows_estimated is None
+    builder = world.make_builder(heartbeat_seconds=0.01)
+    mine = await builder.claim(report.store_id, report.report_id)
+    assert mine is not None
+    assert (await builder.build(mine)).ending is Ending.BUILT
+    ready = await row(world.database, report)
+    assert ready is not None
+    assert 30_000 < (ready.rows_estimated or 0) < 120_000
+
+
 async def test_a_backend_killed_in_mid_copy_is_tried_again_and_right(
     world: World, database_settings: DatabaseSettings
 ) -> None:

@@ -191,6 +191,7 @@ async def test_the_select_and_the_documented_columns_agree(database: Database) -
     types = {
         "text": {"text", "varchar"},
         "number": {"numeric", "int4", "int8"},
+        "money": {"numeric"},
         "boolean": {"bool"},
         "moment": {"timestamptz"},
         "date": {"date"},

@@ -1,0 +1,148 @@
+"""Whether the files of a report agree: with one another, and with the sales register.
+
+In: the snapshot that the files were copied from, and how many rows of each went out. Out: the
+control totals of each file and of the register; `ControlTotalsError` when two that measure the same
+thing differ in a single unit of any currency.
+
+A file's totals are computed by the very SELECT that was copied, while it was, or once more in the
+same snapshot; its rows have to be as many as were sent. The register's are computed from its items,
+and from its rollups, which is where a question for a sum looks. No row comes to us.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from services.report_worker.exports.definition import (
+    COUNTS,
+    Export,
+    ExportFile,
+    Measure,
+    totals_select,
+)
+from services.report_worker.failures import ControlTotalsError
+from shared.database.pool import Connection
+from shared.database.queries import load_queries
+from shared.database.reports import Report
+from shared.rollups.grid import COVER_END, COVER_START
+
+_SQL = load_queries(__file__)
+REGISTER = "sales_register"
+REGISTER_MEASURES = (
+    Measure.LINES,
+    Measure.AMOUNT,
+    Measure.AMOUNT_OF_CUSTOMERS,
+    Measure.ITEMS,
+    Measure.DISCOUNTS,
+    Measure.TAX,
+    Measure.SHIPPING,
+)
+
+# By currency, and by what is measured. Counts are integers, amounts exact decimals.
+Totals = Mapping[str, Mapping[Measure, Decimal | int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one source says: a file, or the sales register. A currency that it does not name has 0
+    of everything that it measures."""
+
+    source: str
+    measures: frozenset[Measure]
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """`told`: by each file, in their order, and by the register, if any file measures something.
+    `snapshot_at` is the moment that all of it is from, ISO 8601 in the report's zone."""
+
+    snapshot_at: str
+    told: tuple[Told, ...]
+
+
+async def reconcile(
+    connection: Connection,
+    export: Export,
+    report: Report,
+    rows: Sequence[int],
+    *,
+    seconds_max: float,
+) -> Control:
+    """Compute the totals of the files and of the register, and compare them. `rows`: how many of
+    each file were sent."""
+    arguments = (report.store_id, report.range_start, report.range_end)
+    told: list[Told] = []
+    for file, sent in zip(export.files, rows, strict=True):
+        found = await _totals_of(connection, file, arguments, seconds_max) if file.totals else []
+        if file.totals and (counted := sum(row["rows"] for row in found)) != sent:
+            raise ControlTotalsError(f"{file.name}: {sent} rows were sent, {counted} are there")
+        told.append(_told(file.name, file.totals.keys(), found))
+    if any(one.measures for one in told):
+        held = await connection.fetch(_SQL["register_totals"], *arguments, timeout=seconds_max)
+        told.append(_told(REGISTER, REGISTER_MEASURES, [dict(row) for row in held]))
+    wrong = [*differences(told)]
+    if any(Measure.LINES in file.totals for file in export.files):
+        rollups = await connection.fetch(
+            _SQL["rollup_totals"], *arguments, COVER_START, COVER_END, timeout=seconds_max
+        )
+        wrong += _answered_otherwise(told[-1], [dict(row) for row in rollups])
+    if wrong:
+        raise ControlTotalsError("; ".join(wrong))
+    return Control(await connection.fetchval(_SQL["snapshot_moment"]), tuple(told))
+
+
+async def _totals_of(
+    connection: Connection, file: ExportFile, arguments: tuple[object, ...], seconds_max: float
+) -> Sequence[Mapping[str, Any]]:
+    """What the file told while it was copied on this connection; else it is asked."""
+    told: str | None = None
+    if file.is_aggregate:
+        told = await connection.fetchval(_SQL["told_totals"], file.setting)
+    if told:
+        rows: list[dict[str, Any]] = json.loads(told, parse_float=Decimal)
+        return rows
+    found = await connection.fetch(
+        totals_select(file), *arguments, *file.parameters, timeout=seconds_max
+    )
+    return [dict(row) for row in found]
+
+
+def differences(told: Sequence[Told]) -> Iterator[str]:
+    """Every measure and currency about which two sources say different things, in words."""
+    currencies = sorted({currency for one in told for currency in one.totals})
+    for measure in Measure:
+        tellers = [one for one in told if measure in one.measures]
+        for currency in currencies:
+            said = {one.source: one.totals.get(currency, {}).get(measure, 0) for one in tellers}
+            if len({*said.values()}) > 1:
+                listed = ", ".join(f"{source} {amount}" for source, amount in said.items())
+                yield f"{measure} in {currency}: {listed}"
+
+
+def _answered_otherwise(register: Told, rollups: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Where a rollup gives another count or sum of all currencies than the register's items."""
+    for measure in (Measure.LINES, Measure.AMOUNT):
+        held = sum((totals[measure] for totals in register.totals.values()), Decimal())
+        for rollup in rollups:
+            if rollup[measure] != held:
+                grain = rollup["grain"]
+                yield f"{measure}: {REGISTER} {held}, its totals by {grain} {rollup[measure]}"
+
+
+def _told(source: str, measures: Iterable[Measure], rows: Sequence[Mapping[str, Any]]) -> Told:
+    return Told(
+        source,
+        frozenset(measures),
+        {
+            row["currency"]: {
+                measure: row[measure] if measure in COUNTS else Decimal(row[measure])
+                for measure in measures
+            }
+            for row in rows
+        },
+    )
