@@ -94,8 +94,8 @@ class Line:
 
 def content_of(transaction: Transaction, *, currency: str, digits: int) -> Content:
     """Fill in the defaults: the store's currency, amounts (rounded half-even to the `digits` of
-    that currency, unless given), and the moment of payment. Raises `InvalidArgumentError` when a
-    number gets longer than an amount may be."""
+    the transaction's own currency, unless given), and the moment of payment. Raises
+    `InvalidArgumentError` when a number gets longer than an amount may be."""
     content = Content(
         transaction_id=transaction.id,
         customer_id=transaction.customer_id,

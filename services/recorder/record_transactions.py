@@ -48,7 +48,9 @@ def contents_of(transactions: Sequence[Transaction], store: Store) -> dict[str, 
             raise _invalid(index, "id", f"{transaction.id!r} is there twice in one batch")
         try:
             contents[transaction.id] = content_of(
-                transaction, currency=store.currency, digits=store.currency_digits
+                transaction,
+                currency=store.currency,
+                digits=accounts.currency_digits(transaction.currency or store.currency),
             )
         except InvalidArgumentError as error:
             raise _invalid(index, "items", error.message) from error
