@@ -22,7 +22,7 @@ LATEST_VERSION = "1"
 VERSION_CHARACTERS_MAX = 50
 # What the report workers of this version can build.
 NAMES = tuple(ReportName)
-FORMATS = (ReportFormat.CSV,)
+FORMATS = tuple(ReportFormat)
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 

@@ -80,13 +80,11 @@ async def test_a_writer_in_a_thread_waits_and_fails_as_well() -> None:
         await asyncio.wait_for(blocked, timeout=5)
 
 
-@pytest.mark.parametrize(("size", "exceeds"), [(9, False), (10, False), (11, True)])
-async def test_it_tells_whether_there_is_more_than_a_limit(size: int, exceeds: bool) -> None:
-    pipe = BoundedPipe(bytes_max=20)
-    asking = asyncio.create_task(pipe.exceeds(10))
-    await pipe.write(b"x" * size)
-    if not exceeds:
-        pipe.close()
-    assert await asyncio.wait_for(asking, timeout=5) is exceeds
+async def test_a_pipe_that_is_not_hashed_does_not_pretend() -> None:
+    pipe = BoundedPipe(is_hashed=False)
+    await pipe.write(b"x")
     pipe.close()
-    assert pipe.read() == b"x" * size
+    assert pipe.read_chunk() == b"x"
+    assert pipe.read_chunk() == b""
+    with pytest.raises(ValueError, match="not hash"):
+        _ = pipe.sha256

@@ -1,0 +1,98 @@
+"""Cutting a large file into ranges of its leading column, to be read by several connections.
+
+In: a file, and what its SELECT is called with. Out: one range after the other, each a FROM clause
+and its arguments, which together are all of the file in its order. A file that PostgreSQL would
+have to sort is left whole: every range of it would be sorted out of everything.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from services.report_worker.exports.definition import ExportFile
+from services.report_worker.pieces import PIECE_BYTES
+from shared.database.pool import Connection
+from shared.database.queries import load_queries
+
+_SQL = load_queries(__file__)
+RANGE_ROWS_MIN, RANGE_ROWS_MAX = 1_000, 100_000
+_ASIDE = ("SubPlan", "InitPlan")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """`rows` is a FROM clause; nothing comes behind the last one."""
+
+    rows: str
+    arguments: tuple[Any, ...]
+    is_last: bool
+
+
+class Ranges:
+    """The ranges of one file. With `rows_max` None there is a single one."""
+
+    def __init__(
+        self, file: ExportFile, arguments: tuple[Any, ...], rows_max: int | None = None
+    ) -> None:
+        self._file = file
+        self._arguments = arguments
+        self._rows_max = rows_max
+        self._last: Any = None  # of the range before
+
+    @classmethod
+    async def of(
+        cls, connection: Connection, file: ExportFile, arguments: tuple[Any, ...]
+    ) -> Ranges:
+        """As many as it takes for each to be about `PIECE_BYTES`."""
+        if not file.ranged_by:
+            return cls(file, arguments)
+        rows = _rows(file)
+        told = await connection.fetchval(_SQL["explain"].format(rows=rows), *arguments)
+        plan = json.loads(told)[0]["Plan"]
+        if _sorts(plan):
+            return cls(file, arguments)
+        fitting = PIECE_BYTES // max(1, plan["Plan Width"])
+        return cls(file, arguments, min(max(fitting, RANGE_ROWS_MIN), RANGE_ROWS_MAX))
+
+    async def next(self, connection: Connection) -> Range:
+        """The next range. Not to be asked for behind the last one."""
+        rows, arguments, key = _rows(self._file), self._arguments, self._file.ranged_by
+        if self._rows_max is None:
+            return Range(rows, arguments, is_last=True)
+        conditions = []
+        if self._last is not None:
+            arguments = (*arguments, self._last)
+            conditions.append(_SQL["after"].format(key=key, parameter=len(arguments)))
+        last = await connection.fetchval(
+            _SQL["last_of_piece"].format(
+                key=key, rows=_where(rows, conditions), parameter=len(arguments) + 1
+            ),
+            *arguments,
+            self._rows_max - 1,
+        )
+        if last is not None:
+            arguments = (*arguments, last)
+            conditions.append(_SQL["up_to"].format(key=key, parameter=len(arguments)))
+            self._last = last
+        return Range(_where(rows, conditions), arguments, is_last=last is None)
+
+
+def _rows(file: ExportFile) -> str:
+    return _SQL["rows"].format(select=file.select.rstrip().rstrip(";"))
+
+
+def _where(rows: str, conditions: list[str]) -> str:
+    return f"{rows} WHERE {' AND '.join(conditions)}" if conditions else rows
+
+
+def _sorts(plan: dict[str, Any]) -> bool:
+    """Whether all rows have to be there before the first one comes out."""
+    if plan["Node Type"] == "Sort":
+        return True
+    return any(
+        _sorts(below)
+        for below in plan.get("Plans", ())
+        if below["Parent Relationship"] not in _ASIDE
+    )
