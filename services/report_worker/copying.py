@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from services.report_worker.exports.definition import ExportFile
 from services.report_worker.pieces import FilePieces, Room
-from services.report_worker.ranges import Range, Ranges
+from services.report_worker.ranges import Range, Ranges, follow
 from services.report_worker.writing import OutgoingFile
 from shared.database.pool import Connection, Database
 from shared.database.queries import load_queries
@@ -104,6 +104,7 @@ class Copying:
         return self._rows
 
     async def _read(self, connection: Connection, seconds_max: float, *, is_shared: bool) -> None:
+        is_whole = True
         while True:
             # In turns: what is taken first goes out first.
             async with self._turn:
@@ -116,6 +117,9 @@ class Copying:
                 if found.is_last:
                     self._files[at][1].pieces.complete()
                     self._next_file, self._ranges = at + 1, None
+            if found.is_whole != is_whole:
+                is_whole = found.is_whole
+                await follow(connection, is_whole=is_whole)
             rendering = self._files[at][1].rendering
             tag = await connection.copy_from_query(
                 rendering.select(found.rows),

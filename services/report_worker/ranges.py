@@ -18,6 +18,8 @@ from shared.database.queries import load_queries
 
 _SQL = load_queries(__file__)
 RANGE_ROWS_MIN, RANGE_ROWS_MAX = 1_000, 100_000
+# Of a file's arguments, those that all files have: the store and the range of time.
+RANGE_ARGUMENTS = 3
 _ASIDE = ("SubPlan", "InitPlan")
 
 
@@ -28,6 +30,7 @@ class Range:
     rows: str
     arguments: tuple[Any, ...]
     is_last: bool
+    is_whole: bool
 
 
 class Ranges:
@@ -60,23 +63,27 @@ class Ranges:
         """The next range. Not to be asked for behind the last one."""
         rows, arguments, key = _rows(self._file), self._arguments, self._file.ranged_by
         if self._rows_max is None:
-            return Range(rows, arguments, is_last=True)
+            return Range(rows, arguments, is_last=True, is_whole=True)
         conditions = []
         if self._last is not None:
             arguments = (*arguments, self._last)
             conditions.append(_SQL["after"].format(key=key, parameter=len(arguments)))
         last = await connection.fetchval(
-            _SQL["last_of_piece"].format(
-                key=key, rows=_where(rows, conditions), parameter=len(arguments) + 1
-            ),
-            *arguments,
+            self._file.cuts,
+            *self._arguments[:RANGE_ARGUMENTS],
+            self._last,
             self._rows_max - 1,
         )
         if last is not None:
             arguments = (*arguments, last)
             conditions.append(_SQL["up_to"].format(key=key, parameter=len(arguments)))
             self._last = last
-        return Range(_where(rows, conditions), arguments, is_last=last is None)
+        return Range(_where(rows, conditions), arguments, is_last=last is None, is_whole=False)
+
+
+async def follow(connection: Connection, *, is_whole: bool) -> None:
+    """How the connection reads from now on, to the end of its transaction."""
+    await connection.execute(_SQL["follow_planner" if is_whole else "follow_index"])
 
 
 def _rows(file: ExportFile) -> str:

@@ -59,6 +59,7 @@ CUSTOMERS = Export(
                 "The range limits `date_created`, both ends included."
             ),
             ranged_by="id",
+            cuts=_SQL["cuts"],
         ),
     ),
 )

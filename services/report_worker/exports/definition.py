@@ -62,7 +62,8 @@ class ExportFile:
     `is_aggregate` has few rows made of many; others have about as many as were recorded.
 
     `ranged_by` is the column by which its rows are ordered first, never missing, and as an index
-    has it: a large file is then read in ranges of it, over several connections.
+    has it: a large file is then read in ranges of it, over several connections. `cuts` says where
+    they end: $1 to $3 as above, $4 where the last one ended or NULL, $5 how many rows to pass over.
     """
 
     name: str
@@ -74,6 +75,7 @@ class ExportFile:
     counted: str = ""
     is_aggregate: bool = False
     ranged_by: str = ""
+    cuts: str = ""
 
     @property
     def select(self) -> str:
