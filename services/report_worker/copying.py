@@ -18,6 +18,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from services.report_worker.exports.definition import ExportFile
+from services.report_worker.gulps import Gulps
 from services.report_worker.pieces import FilePieces, Room
 from services.report_worker.ranges import Range, Ranges, follow
 from services.report_worker.writing import OutgoingFile
@@ -121,16 +122,17 @@ class Copying:
                 is_whole = found.is_whole
                 await follow(connection, is_whole=is_whole)
             rendering = self._files[at][1].rendering
+            gulps = Gulps(pipe)
             tag = await connection.copy_from_query(
                 rendering.select(found.rows),
                 *found.arguments,
-                output=pipe.write,
+                output=gulps.take,
                 encoding="utf8",
                 timeout=seconds_max,
                 **rendering.copy_options,
             )
             # Closed when, and only when, everything that PostgreSQL sent is in it.
-            pipe.close()
+            await gulps.finish()
             self._rows[at] += int(tag.rpartition(" ")[2])  # "COPY 1234"
 
     async def _take(self, connection: Connection, *, is_shared: bool) -> Range:

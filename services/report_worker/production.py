@@ -30,7 +30,7 @@ from shared.objects import BoundedPipe, ObjectStore, PipeBrokenError, UploadedOb
 # While one part is sent, the next is made.
 OUT_BYTES = 8 * 1024 * 1024
 # Pieces that may wait for their turn to go out, besides those that are being read.
-READ_AHEAD = 2
+READ_AHEAD = 1
 GRACE_SECONDS = 60.0
 
 NoteUpload = Callable[[str], Awaitable[None]]

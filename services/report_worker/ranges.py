@@ -14,9 +14,9 @@ from typing import Any
 from services.report_worker.exports.definition import ExportFile
 from services.report_worker.pieces import PIECE_BYTES
 from shared.database.pool import Connection
-from shared.database.queries import load_queries
+from shared.database.queries import load_expressions
 
-_SQL = load_queries(__file__)
+_SQL = load_expressions(__file__)
 RANGE_ROWS_MIN, RANGE_ROWS_MAX = 1_000, 100_000
 # Of a file's arguments, those that all files have: the store and the range of time.
 RANGE_ARGUMENTS = 3

@@ -20,9 +20,9 @@ from typing import Any
 from services.report_worker.exports.definition import Column, ColumnType, ExportFile, value
 from services.report_worker.formats.format import Write
 from services.report_worker.pieces import FilePieces
-from shared.database.queries import load_queries
+from shared.database.queries import load_expressions
 
-_SQL = load_queries(__file__)
+_SQL = load_expressions(__file__)
 CRLF = b"\r\n"
 # 12 letters of 62: what a customer writes into a name does not meet them by chance, and a word that
 # is drawn for each file cannot be known in advance.

@@ -5,30 +5,34 @@ booleans and dates are such, times are instants in UTC to the microsecond (their
 report's, not each value's). What is missing is null, and an empty text is one.
 
 How: COPY's CSV tells an empty text from a missing value by its quotes; Arrow reads it into columns
-of the types that are said, and refuses what does not fit exactly. Nothing is inferred.
+of the types that are said. Nothing is inferred. Whether a number fits, PostgreSQL says: Arrow reads
+10^30 into 38 digits of which 10 are decimals as another number (measured, 26.0.1).
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from services.report_worker.exports.definition import ColumnType, ExportFile, value
+from services.report_worker.exports.definition import Column, ColumnType, ExportFile, value
 from services.report_worker.formats.format import FormatLimitError, Write
 from services.report_worker.pieces import FilePieces
+from shared.database.queries import load_expressions
 
+_SQL = load_expressions(__file__)
 # What readers know: 28 digits before the point and 10 behind it.
 DECIMAL = pa.decimal128(38, 10)
 # For the one report in thousands that has more of either. Some readers make floats of it.
 WIDE_DECIMAL = pa.decimal256(76, 38)
 # A row has to fit in a block; the rows of a group are held until it is written.
 BLOCK_BYTES = 2 * 1024 * 1024
-GROUP_BYTES = 16 * 1024 * 1024
+GROUP_BYTES = 8 * 1024 * 1024
 
 _NAIVE = pa.timestamp("us")
 _INSTANT = pa.timestamp("us", "UTC")
@@ -38,6 +42,12 @@ _TYPES: Mapping[ColumnType, pa.DataType] = {
     ColumnType.MOMENT: _NAIVE,
     ColumnType.DATE: pa.date32(),
 }
+
+
+# One core is a build's share. Of the pools this one gives back most; not every platform has it.
+pa.set_cpu_count(1)
+with suppress(NotImplementedError):
+    pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
 class Parquet:
@@ -65,19 +75,23 @@ class Table:
 
     def __init__(self, file: ExportFile, decimal: pa.DataType) -> None:
         self._file = file
+        self._decimal = decimal
         self._types = {column.name: _TYPES.get(column.type, decimal) for column in file.columns}
         self._schema = pa.schema(
             {name: _INSTANT if kind == _NAIVE else kind for name, kind in self._types.items()}
         )
 
     def select(self, rows: str) -> str:
-        values = ", ".join(
-            f"{value(column)} AT TIME ZONE 'UTC'"
-            if column.type is ColumnType.MOMENT
-            else value(column)
-            for column in self._file.columns
-        )
+        values = ", ".join(map(self._value, self._file.columns))
         return f"SELECT {values} {rows}"
+
+    def _value(self, column: Column) -> str:
+        if column.type is ColumnType.MOMENT:
+            return _SQL["moment"].format(value=value(column))
+        if column.type in (ColumnType.NUMBER, ColumnType.MONEY):
+            name = "number" if self._decimal == DECIMAL else "wide_number"
+            return _SQL[name].format(value=value(column))
+        return value(column)
 
     def write(self, pieces: FilePieces, write: Write) -> None:
         outlet = _Outlet(write)
@@ -104,7 +118,7 @@ class Table:
                 for batch in reader:
                     yield pa.RecordBatch.from_arrays(
                         [
-                            column.cast(kind) if kind == _INSTANT else column
+                            column if column.type == kind else column.cast(kind)
                             for column, kind in zip(batch.columns, self._schema.types, strict=True)
                         ],
                         schema=self._schema,
@@ -126,7 +140,11 @@ class Table:
                 newlines_in_values=True, ignore_empty_lines=False
             ),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types=self._types,
+                # Its CSV knows no decimals of more than 38 digits; its casts do.
+                column_types={
+                    name: pa.string() if kind == WIDE_DECIMAL else kind
+                    for name, kind in self._types.items()
+                },
                 null_values=[""],
                 true_values=["t"],
                 false_values=["f"],
