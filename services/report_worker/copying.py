@@ -36,6 +36,7 @@ class Progress:
 
     stage: str = "starting"
     files: Sequence[FilePieces] = ()
+    rows_estimated: int | None = None
 
     @property
     def rows(self) -> int:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from services.report_worker import manifest, packing
 from services.report_worker.control_totals import reconcile
 from services.report_worker.copying import Copying, Progress, snapshot
+from services.report_worker.estimating import estimate_rows
 from services.report_worker.exports.definition import Export
 from services.report_worker.formats.format import Format, FormatLimitError
 from services.report_worker.packing import Package, Packed
@@ -148,9 +149,11 @@ class Production:
         async with snapshot(
             self.source, report.timezone, seconds_max=seconds_max, connections=connections
         ) as opened:
+            if report.is_large:
+                copying.progress.rows_estimated = await estimate_rows(opened[0], export, report)
             rows = await copying.run(opened, seconds_max=seconds_max)
             copying.progress.stage = "checking totals"
-            control = await reconcile(opened[0], export, report, rows, seconds_max=seconds_max)
+            control = await reconcile(opened, export, report, rows, seconds_max=seconds_max)
         copying.progress.stage = "uploading"
         files = _files(await writing.written(), rows, copying.progress)
         if export.packed:

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from services.report_worker.exports.definition import ExportFile
+from services.report_worker.exports.definition import ExportFile, bare
 from services.report_worker.pieces import PIECE_BYTES
 from shared.database.pool import Connection
 from shared.database.queries import load_expressions
@@ -87,7 +87,7 @@ async def follow(connection: Connection, *, is_whole: bool) -> None:
 
 
 def _rows(file: ExportFile) -> str:
-    return _SQL["rows"].format(select=file.select.rstrip().rstrip(";"))
+    return _SQL["rows"].format(select=bare(file.select))
 
 
 def _where(rows: str, conditions: list[str]) -> str:

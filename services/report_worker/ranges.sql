@@ -1,8 +1,6 @@
 -- name: rows
 -- All rows of a file, in its order.
-FROM (
-{select}
-) AS source
+FROM ({select}) AS source
 
 -- name: after
 -- A range begins behind the last row of the one before. The planner sees through to the index.

@@ -248,7 +248,7 @@ async def test_ranges_are_all_of_a_file_once(
     async with source.acquire() as connection:
         await connection.execute("SET enable_sort = off")  # as it were, for many more rows
         # What is ordered by no index is left whole.
-        by_email = replace(file, select=file.select.replace("BY customer_id", "BY email"))
+        by_email = replace(file, query=file.query.replace("BY customer_id", "BY email"))
         assert (await (await Ranges.of(connection, by_email, arguments)).next(connection)).is_whole
         cut = await Ranges.of(connection, file, arguments)
         counts = []
