@@ -118,7 +118,7 @@ async def _new_dataset(connection: Connection, rows: int) -> Dataset:
         connection, user_id=user.user_id, store_id=store.store_id, name="bench"
     )
     await insert(connection, store.store_id, rows)
-    return Dataset(rows=rows, store_id=store.store_id, token=token)
+    return Dataset(rows=rows, store_id=store.store_id, token=token.text)
 
 
 def processes(system: System) -> dict[str, list[psutil.Process]]:
