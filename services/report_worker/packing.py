@@ -15,8 +15,7 @@ from datetime import datetime
 from services.report_worker.zip_stream import ZipStream
 from shared.objects import BoundedPipe
 
-CONTENT_TYPE = "application/zip"
-# What is packed already is not packed again, but put in as it is.
+# What is woken for less costs more than it brings.
 _OUT_BYTES = 256 * 1024
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from services.report_worker import manifest, packing
+from services.report_worker import manifest
 from services.report_worker.control_totals import reconcile
 from services.report_worker.copying import Copying, Progress, snapshot
 from services.report_worker.estimating import estimate_rows
@@ -26,7 +26,7 @@ from services.report_worker.writing import OutgoingFile, Writing
 from shared.database.pool import Database
 from shared.database.reports import Report, ReportFile
 from shared.errors import DeadlineExceededError
-from shared.objects import BoundedPipe, ObjectStore, PipeBrokenError, UploadedObject
+from shared.objects import BoundedPipe, ObjectStore, PipeBrokenError, UploadedObject, content_type
 
 # While one part is sent, the next is made.
 OUT_BYTES = 8 * 1024 * 1024
@@ -130,9 +130,7 @@ class Production:
             is_zip = await package.is_zip
             key = object_key(report, "zip" if is_zip else format_.ending)
             await note_upload(key)
-            uploaded = await self.objects.upload(
-                key, out, packing.CONTENT_TYPE if is_zip else format_.content_type
-            )
+            uploaded = await self.objects.upload(key, out, content_type(key))
         return Produced(uploaded, checking.result())
 
     async def _copy_and_check(

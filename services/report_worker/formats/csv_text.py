@@ -44,7 +44,6 @@ class Csv:
     """The format `csv`."""
 
     ending = "csv"
-    content_type = "text/csv; charset=utf-8"
     is_compressed = False
     roomier = None
 

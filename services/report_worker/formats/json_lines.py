@@ -24,7 +24,6 @@ class JsonLines:
     """The format `jsonl`."""
 
     ending = "jsonl"
-    content_type = "application/jsonl"
     is_compressed = False
     roomier = None
 

@@ -54,7 +54,6 @@ class Parquet:
     """The format `parquet`."""
 
     ending = "parquet"
-    content_type = "application/vnd.apache.parquet"
     is_compressed = True
 
     def __init__(self, decimal: pa.DataType = DECIMAL) -> None:

@@ -30,7 +30,6 @@ class Xlsx:
     """The format `xlsx`."""
 
     ending = "xlsx"
-    content_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
     is_compressed = True
     roomier = None
 
