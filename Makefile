@@ -78,3 +78,10 @@ bench-counting-small: .run/bench/venv/.complete ## the same on few items, to see
 	@.venv/bin/python -m venv --clear .run/bench/venv
 	@$(BENCH_PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+.PHONY: bench-exporting bench-exporting-small
+bench-exporting: .run/bench/venv/.complete ## what a report costs beside psql, csv.writer and pandas (5 million rows); writes docs/benchmarks.md
+	@$(BENCH_PYTHON) -m bench.exporting $(ARGS)
+
+bench-exporting-small: .run/bench/venv/.complete ## the same on few rows, to see that it runs
+	@$(BENCH_PYTHON) -m bench.exporting --rows 120000 --rounds 1 --short 3 --page .run/bench/small.md $(ARGS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import subprocess
 import sys
 import time
 from contextlib import AsyncExitStack
@@ -25,6 +24,7 @@ from bench.counting.processes import rivals
 from bench.counting.questions import MAIN, QUESTIONS, Question, reference
 from bench.counting.rounds import take_turns
 from bench.counting.system import System, running
+from bench.page import commit
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Up to here the reference in plain Python checks the engines as well.
@@ -127,7 +127,7 @@ async def measure(options: argparse.Namespace) -> None:
     page.show(figures, found)
     setting = page.Setting(
         command=f"python -m bench.counting {' '.join(sys.argv[1:])}".strip(),
-        commit=_commit(),
+        commit=commit(),
         items=options.items,
         largest=options.items * 46 // 100,
         rounds=len(figures.recording["a", goals.OURS].taken),
@@ -247,12 +247,6 @@ async def _hop(
 
 def _hop_question() -> Question:
     return MAIN[1]
-
-
-def _commit() -> str:
-    argv = ["git", "describe", "--always", "--dirty"]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
-    return done.stdout.strip() or "unknown"
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from bench.counting.load import Load
 from bench.counting.rounds import Table
 from bench.counting.writing import Freshness, Writers, Writing
+from bench.page import Verdict
 
 OURS = "Tallyport over HTTP"
 TENTH = "Tallyport, a tenth of the items"
@@ -48,30 +49,6 @@ class Figures:
     writers: list[Writers] = field(default_factory=list)
     freshness: Freshness | None = None
     cells: int = 0
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """`found` beside `wanted`; `at_most` where less is better."""
-
-    goal: str
-    what: str
-    found: float
-    wanted: float
-    at_most: bool = False
-    digits: int = 2
-
-    @property
-    def holds(self) -> bool:
-        return self.found <= self.wanted if self.at_most else self.found >= self.wanted
-
-    @property
-    def found_text(self) -> str:
-        return f"{self.found:,.{self.digits}f}"
-
-    @property
-    def wanted_text(self) -> str:
-        return f"{'at most' if self.at_most else 'at least'} {self.wanted:g}"
 
 
 def verdicts(figures: Figures) -> list[Verdict]:

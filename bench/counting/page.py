@@ -7,7 +7,7 @@ what else stands on the page is left alone.
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,14 +16,11 @@ import psutil
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from bench.counting.goals import OURS, Figures, Verdict
+from bench import page
+from bench.counting.goals import OURS, Figures
 from bench.counting.questions import QUESTIONS
 from bench.counting.rounds import Table
-
-BEGIN, END = "<!-- counting: written by `make bench-counting` -->", "<!-- counting: end -->"
-TITLE = "# Benchmarks\n\nRatios are the claim; absolute times belong to the machine.\n"
-
-Rows = list[list[str]]
+from bench.page import GOALS, Rows, Verdict, goal_rows, markdown, reached
 
 
 @dataclass(frozen=True)
@@ -45,42 +42,32 @@ class Setting:
 
 def write(path: Path, text: str) -> None:
     """Put the section into the page, in place of the last one."""
-    page = path.read_text() if path.exists() else TITLE
-    section = f"{BEGIN}\n{text.strip()}\n{END}\n"
-    before, mark, rest = page.partition(BEGIN)
-    if mark:
-        section = before + section + rest.partition(END)[2].lstrip("\n")
-    else:
-        section = f"{page.rstrip()}\n\n{section}"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(section)
+    page.write(path, "counting", text)
 
 
 def section(figures: Figures, verdicts: Sequence[Verdict], setting: Setting) -> str:
     """The section as Markdown."""
-    failed = [v for v in verdicts if not v.holds]
     parts = [
         "## Counting",
         _setting(setting),
         f"Before any time was taken, {figures.cells:,} cells were compared; all engines agree.",
-        f"{len(verdicts) - len(failed)} of {len(verdicts)} figures reach their goal"
-        + (f"; {len(failed)} do not." if failed else "."),
-        _markdown(["goal", "what", "found", "wanted", "holds"], goal_rows(verdicts)),
+        reached(verdicts),
+        markdown(GOALS, goal_rows(verdicts)),
         "### The questions",
         "\n".join(f"- ({question.name}) {question.text}" for question in QUESTIONS),
         "### While items are recorded",
-        _markdown(*time_rows(figures.recording)),
+        markdown(*time_rows(figures.recording)),
         "### While nothing is recorded",
-        _markdown(*time_rows(figures.quiet)),
+        markdown(*time_rows(figures.quiet)),
         "### Where our time goes",
         "Of the median over HTTP, what the aggregator spent with the database (Server-Timing).",
-        _markdown(["question", "plan", "total ms", "database ms", "rest ms"], split_rows(figures)),
+        markdown(["question", "plan", "total ms", "database ms", "rest ms"], split_rows(figures)),
         "### The hop",
         "Sum by month from ever another day on, the same statements behind every way.",
-        _markdown(["callers", "way", "a second", "median ms", "p99 ms"], hop_rows(figures)),
+        markdown(["callers", "way", "a second", "median ms", "p99 ms"], hop_rows(figures)),
         "### Recording",
-        _markdown(["what", "a second"], writing_rows(figures)),
-        _markdown(
+        markdown(["what", "a second"], writing_rows(figures)),
+        markdown(
             ["writers of one item", "writes a second", "median ms", "p99 ms"], writer_rows(figures)
         ),
     ]
@@ -97,7 +84,7 @@ def show(figures: Figures, verdicts: Sequence[Verdict]) -> None:
         ("nothing recorded: median (p99), milliseconds", time_rows(figures.quiet)),
         ("the hop", (["callers", "way", "a second", "median ms", "p99 ms"], hop_rows(figures))),
         ("recording", (["what", "a second"], writing_rows(figures))),
-        ("goals", (["goal", "what", "found", "wanted", "holds"], goal_rows(verdicts))),
+        ("goals", (GOALS, goal_rows(verdicts))),
     ):
         table = RichTable(*head, title=title)
         for row in rows:
@@ -124,12 +111,6 @@ def split_rows(figures: Figures) -> Rows:
             rest = _ms(times.median - database)
             rows.append([question, times.plan, _ms(times.median), _ms(database), rest])
     return rows
-
-
-def goal_rows(verdicts: Iterable[Verdict]) -> Rows:
-    return [
-        [v.goal, v.what, v.found_text, v.wanted_text, "yes" if v.holds else "no"] for v in verdicts
-    ]
 
 
 def hop_rows(figures: Figures) -> Rows:
@@ -188,11 +169,6 @@ def _setting(setting: Setting) -> str:
         f"{runs}; meanwhile {setting.items_a_second} items a second recorded over HTTP",
     ]
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _markdown(head: Sequence[str], rows: Rows) -> str:
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def _ms(value: float) -> str:

@@ -49,15 +49,16 @@ async def serve(settings: WorkerServiceSettings, stop: asyncio.Event) -> None:
     """Run until `stop`, then drain."""
     worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
     slots = max(1, settings.worker.slots)
+    connections = slots * settings.worker.connections_per_build
     async with (
         Database.open(settings.database, name=NAME) as database,
         # Of its own: a COPY runs for minutes, and heartbeats must not wait for one to end.
-        Database.open(_source(settings), name=f"{NAME} source", pool_max=slots) as source,
+        Database.open(_source(settings), name=f"{NAME} source", pool_max=connections) as source,
         ObjectStore.open(settings.object_store, uploads_max=slots) as objects,
         Broker.open(settings.broker, NAME, wait=False) as broker,
     ):
         relay = Relay(database, Publisher(broker))
-        with ThreadPoolExecutor(slots, "zip") as threads:
+        with ThreadPoolExecutor(slots, "writing") as threads:
             builder = ReportBuilder(
                 worker,
                 database,
@@ -67,6 +68,7 @@ async def serve(settings: WorkerServiceSettings, stop: asyncio.Event) -> None:
                     threads,
                     zip_over_bytes=settings.worker.zip_over_bytes,
                     build_seconds_max=settings.worker.build_seconds_max,
+                    connections_max=settings.worker.connections_per_build,
                 ),
                 Aftermath(database, objects, relay, settings.reports),
                 relay,

@@ -14,11 +14,12 @@ from services.report_worker.aftermath import Aftermath
 from services.report_worker.copying import Progress
 from services.report_worker.exports.catalog import EXPORTS
 from services.report_worker.failures import ObjectMismatchError, UnsupportedReportError
+from services.report_worker.formats.catalog import find_format
 from services.report_worker.heartbeat import AttemptLostError, keep_alive
 from services.report_worker.outcome import Ending, Outcome, ready_event
 from services.report_worker.production import Produced, Production, first_cause
 from services.report_worker.settings import WorkerSettings
-from shared.contracts.reports import ReportBuild, ReportFormat
+from shared.contracts.reports import ReportBuild
 from shared.contracts.routes import build_queue
 from shared.database import outbox, report_builds, report_uploads
 from shared.database.pool import Connection, Database
@@ -114,7 +115,8 @@ class ReportBuilder:
     async def _produce(self, report: Report, progress: Progress, keys: list[str]) -> Produced:
         """The report's object, and the store's own word that it is there."""
         export = EXPORTS.get(report.name)
-        if export is None or report.format != ReportFormat.CSV:
+        format_ = find_format(report.format)
+        if export is None or format_ is None:
             raise UnsupportedReportError(f"{report.name} as {report.format}")
 
         async def note_upload(key: str) -> None:
@@ -123,11 +125,12 @@ class ReportBuilder:
                     raise AttemptLostError
             keys.append(key)
 
-        produced = await self.production.produce(report, export, progress, note_upload)
+        produced = await self.production.produce(report, export, format_, progress, note_upload)
         progress.stage = "checking"
         stored = await self.production.objects.stat(produced.object.key)
-        if stored is None or stored.bytes != produced.object.bytes:
-            raise ObjectMismatchError(f"{produced.object} was sent, {stored} is there")
+        sent = produced.object
+        if stored is None or (stored.bytes, stored.etag) != (sent.bytes, sent.etag):
+            raise ObjectMismatchError(f"{sent} was sent, {stored} is there")
         return produced
 
     async def _finish(self, report: Report, produced: Produced) -> Outcome:

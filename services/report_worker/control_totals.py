@@ -66,19 +66,21 @@ class Control:
 
 
 async def reconcile(
-    connection: Connection,
+    connections: Sequence[Connection],
     export: Export,
     report: Report,
     rows: Sequence[int],
     *,
     seconds_max: float,
 ) -> Control:
-    """Compute the totals of the files and of the register, and compare them. `rows`: how many of
-    each file were sent."""
+    """Compute the totals of the files and of the register, and compare them. `connections`: all
+    that files were copied on, in one snapshot, the one that took it first. `rows`: how many of each
+    file were sent."""
+    connection = connections[0]
     arguments = (report.store_id, report.range_start, report.range_end)
     told: list[Told] = []
     for file, sent in zip(export.files, rows, strict=True):
-        found = await _totals_of(connection, file, arguments, seconds_max) if file.totals else []
+        found = await _totals_of(connections, file, arguments, seconds_max) if file.totals else []
         if file.totals and (counted := sum(row["rows"] for row in found)) != sent:
             raise ControlTotalsError(f"{file.name}: {sent} rows were sent, {counted} are there")
         told.append(_told(file.name, file.totals.keys(), found))
@@ -97,16 +99,17 @@ async def reconcile(
 
 
 async def _totals_of(
-    connection: Connection, file: ExportFile, arguments: tuple[object, ...], seconds_max: float
+    connections: Sequence[Connection],
+    file: ExportFile,
+    arguments: tuple[object, ...],
+    seconds_max: float,
 ) -> Sequence[Mapping[str, Any]]:
-    """What the file told while it was copied on this connection; else it is asked."""
-    told: str | None = None
-    if file.is_aggregate:
-        told = await connection.fetchval(_SQL["told_totals"], file.setting)
-    if told:
-        rows: list[dict[str, Any]] = json.loads(told, parse_float=Decimal)
-        return rows
-    found = await connection.fetch(
+    """What the file told while it was copied on one of the connections; else it is asked."""
+    for connection in connections if file.is_aggregate else ():
+        if told := await connection.fetchval(_SQL["told_totals"], file.setting):
+            rows: list[dict[str, Any]] = json.loads(told, parse_float=Decimal)
+            return rows
+    found = await connections[0].fetch(
         totals_select(file), *arguments, *file.parameters, timeout=seconds_max
     )
     return [dict(row) for row in found]

@@ -6,3 +6,11 @@
 SELECT set_config('timezone', $1, true), set_config('datestyle', 'ISO, YMD', true),
        set_config('statement_timeout', $2, true), set_config('jit', 'off', true),
        set_config('tallyport.snapshot_at', statement_timestamp()::text, true);
+
+-- name: export_snapshot
+-- So that further connections see the same moment, for as long as this transaction is open.
+SELECT pg_export_snapshot();
+
+-- name: import_snapshot
+-- The first statement of such a connection. It takes a literal only.
+SET TRANSACTION SNAPSHOT '{moment}';

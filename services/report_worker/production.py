@@ -1,31 +1,37 @@
 """From a snapshot to an object: COPY, format, zip, upload, all at once and none of it held.
 
-In: a claimed report and its export. Out: `Produced`, what is in the object store now. Whatever goes
-wrong anywhere ends everything else, and leaves no object.
+In: a claimed report, its export and its format. Out: `Produced`, what is in the object store now.
+Whatever goes wrong anywhere ends everything else, and leaves no object.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from services.report_worker import csv_text, manifest, packing
+from services.report_worker import manifest
 from services.report_worker.control_totals import reconcile
-from services.report_worker.copying import Progress, copy_file, snapshot
+from services.report_worker.copying import Copying, Progress, snapshot
 from services.report_worker.estimating import estimate_rows
 from services.report_worker.exports.definition import Export
-from services.report_worker.packing import Member, pack
+from services.report_worker.formats.format import Format, FormatLimitError
+from services.report_worker.packing import Package, Packed
+from services.report_worker.pieces import FilePieces, Room
+from services.report_worker.writing import OutgoingFile, Writing
 from shared.database.pool import Database
 from shared.database.reports import Report, ReportFile
 from shared.errors import DeadlineExceededError
-from shared.objects import BoundedPipe, ObjectStore, PipeBrokenError, UploadedObject
+from shared.objects import BoundedPipe, ObjectStore, PipeBrokenError, UploadedObject, content_type
 
-PIPE_BYTES = 4 * 1024 * 1024
+# While one part is sent, the next is made.
+OUT_BYTES = 8 * 1024 * 1024
+# Pieces that may wait for their turn to go out, besides those that are being read.
+READ_AHEAD = 1
 GRACE_SECONDS = 60.0
 
 NoteUpload = Callable[[str], Awaitable[None]]
@@ -33,7 +39,7 @@ NoteUpload = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Produced:
-    """The object, and the files in it (their own bytes and hashes, uncompressed)."""
+    """The object, and the files in it (their own bytes and hashes, unpacked)."""
 
     object: UploadedObject
     files: tuple[ReportFile, ...]
@@ -41,16 +47,23 @@ class Produced:
 
 @dataclass(frozen=True, slots=True)
 class Production:
-    """What building takes: the database to read, the store to write, threads to compress in."""
+    """What building takes: the database to read, over so many connections for a large report, the
+    store to write to, and threads to render and compress in."""
 
     source: Database
     objects: ObjectStore
     threads: Executor
     zip_over_bytes: int
     build_seconds_max: float
+    connections_max: int = 1
 
     async def produce(
-        self, report: Report, export: Export, progress: Progress, note_upload: NoteUpload
+        self,
+        report: Report,
+        export: Export,
+        format_: Format,
+        progress: Progress,
+        note_upload: NoteUpload,
     ) -> Produced:
         """Build the object. `note_upload` hears of the key before the first byte is sent.
 
@@ -58,7 +71,7 @@ class Production:
         """
         try:
             async with asyncio.timeout(self.build_seconds_max) as limit:
-                return await self._produce(report, export, progress, note_upload)
+                return await self._produce_exactly(report, export, format_, progress, note_upload)
         except BaseExceptionGroup as several:
             raise first_cause(several) from several
         except TimeoutError:
@@ -66,59 +79,86 @@ class Production:
                 raise
             raise DeadlineExceededError("the report takes longer than a report may") from None
 
-    async def _produce(
-        self, report: Report, export: Export, progress: Progress, note_upload: NoteUpload
-    ) -> Produced:
-        # The first pipe holds as much as decides between plain and packed (docs/http.md, `format`).
-        pipes = [
-            BoundedPipe(bytes_max=PIPE_BYTES + (0 if ordinal else self.zip_over_bytes))
-            for ordinal, _file in enumerate(export.files)
-        ]
-        last = BoundedPipe() if export.packed else None
-        async with asyncio.TaskGroup() as group:
-            copying = group.create_task(self._copy(report, export, pipes, last, progress))
-            packed = export.packed or report.compress or await pipes[0].exceeds(self.zip_over_bytes)
-            key = object_key(report, "zip" if packed else "csv")
-            await note_upload(key)
-            if packed:
-                out = BoundedPipe(bytes_max=PIPE_BYTES)
-                group.create_task(pack(self.threads, _members(report, export, pipes, last), out))
-                uploaded = await self.objects.upload(key, out, packing.CONTENT_TYPE)
-            else:
-                uploaded = await self.objects.upload(key, pipes[0], csv_text.CONTENT_TYPE)
-        return Produced(uploaded, _files(export, copying.result(), pipes))
-
-    async def _copy(
+    async def _produce_exactly(
         self,
         report: Report,
         export: Export,
-        pipes: list[BoundedPipe],
-        last: BoundedPipe | None,
+        format_: Format,
         progress: Progress,
-    ) -> list[int]:
+        note_upload: NoteUpload,
+    ) -> Produced:
+        """Again with more room, where a value does not fit in what the format has at first."""
+        while True:
+            try:
+                return await self._produce(report, export, format_, progress, note_upload)
+            except BaseExceptionGroup as several:
+                roomier = format_.roomier
+                if roomier is None or not isinstance(first_cause(several), FormatLimitError):
+                    raise
+                format_ = roomier
+
+    async def _produce(
+        self,
+        report: Report,
+        export: Export,
+        format_: Format,
+        progress: Progress,
+        note_upload: NoteUpload,
+    ) -> Produced:
+        out = BoundedPipe(bytes_max=OUT_BYTES)
+        package = Package(
+            out,
+            datetime.now(UTC).astimezone(ZoneInfo(report.timezone)),
+            # docs/http.md, `format`
+            plain_bytes_max=None if export.packed or report.compress else self.zip_over_bytes,
+            is_compressed=format_.is_compressed,
+        )
+        connections = self.connections_max if report.is_large else 1
+        room = Room(connections + READ_AHEAD)
+        files = [
+            OutgoingFile(f"{file.name}.{format_.ending}", format_.render(file), FilePieces(room))
+            for file in export.files
+        ]
+        progress.files = [file.pieces for file in files]
+        copying = Copying(report, export.files, files, room, progress)
+        writing = Writing(files, package, out)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(writing.run(self.threads))
+            checking = group.create_task(
+                self._copy_and_check(report, export, copying, writing, connections)
+            )
+            is_zip = await package.is_zip
+            key = object_key(report, "zip" if is_zip else format_.ending)
+            await note_upload(key)
+            uploaded = await self.objects.upload(key, out, content_type(key))
+        return Produced(uploaded, checking.result())
+
+    async def _copy_and_check(
+        self,
+        report: Report,
+        export: Export,
+        copying: Copying,
+        writing: Writing,
+        connections: int,
+    ) -> tuple[ReportFile, ...]:
+        """The object ends when all that it says has been found true."""
         # Only should ours fail: the whole build has its limit above.
         seconds_max = self.build_seconds_max + GRACE_SECONDS
-        rows: list[int] = []
-        async with snapshot(self.source, report.timezone, seconds_max=seconds_max) as connection:
+        async with snapshot(
+            self.source, report.timezone, seconds_max=seconds_max, connections=connections
+        ) as opened:
             if report.is_large:
-                progress.rows_estimated = await estimate_rows(connection, export, report)
-            for file, pipe in zip(export.files, pipes, strict=True):
-                progress.stage = f"writing {file.name}"
-                rows.append(
-                    await copy_file(
-                        connection, file, report, pipe, progress, seconds_max=seconds_max
-                    )
-                )
-            progress.stage = "checking totals"
-            control = await reconcile(connection, export, report, rows, seconds_max=seconds_max)
-        progress.stage = "uploading"
-        if last is not None:
-            # Bytes and hashes are known once the zip has read the files to their ends.
-            for pipe in pipes:
-                await pipe.drained()
-            await last.write(manifest.render(report, _files(export, rows, pipes), control))
-            last.close()
-        return rows
+                copying.progress.rows_estimated = await estimate_rows(opened[0], export, report)
+            rows = await copying.run(opened, seconds_max=seconds_max)
+            copying.progress.stage = "checking totals"
+            control = await reconcile(opened, export, report, rows, seconds_max=seconds_max)
+        copying.progress.stage = "uploading"
+        files = _files(await writing.written(), rows, copying.progress)
+        if export.packed:
+            await writing.end(manifest.NAME, manifest.render(report, files, control))
+        else:
+            await writing.end()
+        return files
 
 
 def object_key(report: Report, ending: str) -> str:
@@ -129,26 +169,17 @@ def object_key(report: Report, ending: str) -> str:
     )
 
 
-def _file_name(name: str) -> str:
-    return f"{name}.csv"
-
-
-def _files(export: Export, rows: list[int], pipes: list[BoundedPipe]) -> tuple[ReportFile, ...]:
+def _files(
+    written: Sequence[Packed], rows: Sequence[int], progress: Progress
+) -> tuple[ReportFile, ...]:
+    """Raises `ValueError` unless as many rows went out as PostgreSQL says it sent."""
+    for file, sent, pieces in zip(written, rows, progress.files, strict=True):
+        if pieces.rows != sent:
+            raise ValueError(f"{file.name}: {sent} rows were sent, {pieces.rows} went out")
     return tuple(
-        ReportFile(_file_name(file.name), count, pipe.bytes_read, pipe.sha256)
-        for file, count, pipe in zip(export.files, rows, pipes, strict=True)
+        ReportFile(file.name, count, file.bytes, file.sha256)
+        for file, count in zip(written, rows, strict=True)
     )
-
-
-def _members(
-    report: Report, export: Export, pipes: list[BoundedPipe], last: BoundedPipe | None
-) -> list[Member]:
-    now = datetime.now(UTC).astimezone(ZoneInfo(report.timezone))
-    members = [
-        Member(_file_name(file.name), pipe, now)
-        for file, pipe in zip(export.files, pipes, strict=True)
-    ]
-    return members if last is None else [*members, Member(manifest.NAME, last, now)]
 
 
 def first_cause(several: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -28,6 +28,8 @@ class WorkerSettings(BaseSettings):
     small_slots: int = Field(default=3, ge=0, le=64)
     large_slots: int = Field(default=1, ge=0, le=64)
     builds_per_store_max: int = Field(default=2, ge=1, le=1_000)
+    # A large report keeps so many cores of the database busy; a small one keeps one.
+    connections_per_build: int = Field(default=2, ge=1, le=16)
     defer_seconds: float = Field(default=3.0, gt=0, le=600)
     build_seconds_max: float = Field(default=3_600.0, gt=0, le=86_400)
     # docs/http.md: one file is zipped when it is larger than this.

@@ -16,7 +16,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+_COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 _NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)\n(?=-- \S)", re.MULTILINE)
+
+
+def load_expressions(module_file: str) -> Mapping[str, str]:
+    """The same file as parts to put statements together from, without their sentences of why:
+    a part may be used many times in one statement."""
+    parts = load_queries(module_file)
+    bare = {name: _COMMENT.sub("", part).strip() for name, part in parts.items()}
+    return MappingProxyType(bare)
 
 
 def load_queries(module_file: str, name: str | None = None) -> Mapping[str, str]:

@@ -1,7 +1,8 @@
-"""The name under which a browser saves a download.
+"""The name under which a browser saves a download, and what it is.
 
-In: a file name, whatever is in it. Out: a `Content-Disposition` (RFC 6266) that cannot break out of
-its header: without CR, LF, other control characters, quotes and slashes.
+In: a file name, whatever is in it. Out: its type, by its ending; and a `Content-Disposition` (RFC
+6266) that cannot break out of its header: without CR, LF, other control characters, quotes and
+slashes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,19 @@ from urllib.parse import quote
 
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\/]')
 NAME_CHARS_MAX = 200
+# Written down, because what the standard library knows of these depends on the machine.
+_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "jsonl": "application/jsonl",
+    "parquet": "application/vnd.apache.parquet",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "zip": "application/zip",
+}
+
+
+def content_type(file_name: str) -> str:
+    """By its ending, without looking into it."""
+    return _TYPES.get(file_name.rpartition(".")[2], "application/octet-stream")
 
 
 def attachment(file_name: str) -> str:

@@ -1,4 +1,4 @@
-"""Bytes on their way from async code to a thread: bounded, counted, hashed.
+"""Bytes on their way from async code to a thread: bounded, counted, hashed if that is asked for.
 
 Comes in: `write` from the event loop (or `put` from a thread), then `close`, or `fail`. Goes out:
 `read` in the thread that takes them. A failure on either side reaches the other as an exception:
@@ -23,14 +23,13 @@ class PipeBrokenError(Exception):
 class BoundedPipe:
     """One writer, one reader. Make it on the event loop that writes."""
 
-    def __init__(self, *, bytes_max: int = PIPE_BYTES) -> None:
+    def __init__(self, *, bytes_max: int = PIPE_BYTES, is_hashed: bool = True) -> None:
         self.bytes_max = bytes_max
         self.bytes_read = 0
-        self._digest = hashlib.sha256()
-        self._chunks: deque[memoryview] = deque()
+        self._digest = hashlib.sha256() if is_hashed else None
+        self._chunks: deque[bytes | memoryview] = deque()
         self._held = 0
         self._closed = False
-        self._drained = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
         self._loop = asyncio.get_running_loop()
@@ -38,7 +37,9 @@ class BoundedPipe:
 
     @property
     def sha256(self) -> str:
-        """Of what has been read so far, in hexadecimal."""
+        """Of what has been read so far, in hexadecimal. Raises `ValueError` if it is not hashed."""
+        if self._digest is None:
+            raise ValueError("this pipe does not hash what goes through")
         return self._digest.hexdigest()
 
     async def write(self, data: bytes) -> None:
@@ -67,37 +68,13 @@ class BoundedPipe:
                 self._held = 0
             self._tell()
 
-    async def exceeds(self, size: int) -> bool:
-        """Wait until more than `size` bytes are held (True) or all were written and they are not
-        more (False). `size` must be less than `bytes_max`, or a full pipe would wait for ever."""
-        if size >= self.bytes_max:
-            raise ValueError("a pipe cannot hold more than its limit")
-        while True:
-            with self._changed:
-                self._check()
-                if self._held > size or self._closed:
-                    return self._held > size
-                self._news.clear()
-            await self._news.wait()
-
-    async def drained(self) -> None:
-        """Wait until the reader has seen the end: from then on `bytes_read` and `sha256` are those
-        of everything. Raises `PipeBrokenError` when the reader failed."""
-        while True:
-            with self._changed:
-                self._check()
-                if self._drained:
-                    return
-                self._news.clear()
-            await self._news.wait()
-
     def read(self, size: int = -1) -> bytes:
         """Exactly `size` bytes, fewer only at the end (negative: all). Raises `PipeBrokenError`.
 
         It returns whole parts because the minio client joins what it gets by `+=`, which is
         quadratic in the number of pieces.
         """
-        pieces: list[memoryview] = []
+        pieces: list[bytes | memoryview] = []
         wanted = size
         while wanted != 0:
             piece = self._take(wanted)
@@ -105,24 +82,19 @@ class BoundedPipe:
                 break
             pieces.append(piece)
             wanted -= len(piece)
-        data = b"".join(pieces)
-        self._account(data, at_end=wanted != 0)
-        return data
+        return self._account(b"".join(pieces))
 
     def read_chunk(self) -> bytes:
         """What is there, as it was written; b"" at the end."""
         piece = self._take(-1)
-        data = b"" if piece is None else bytes(piece)
-        self._account(data, at_end=piece is None)
-        return data
+        # It is what was written, and no copy of it, unless somebody has read a part of it.
+        return self._account(b"" if piece is None else bytes(piece))
 
-    def _account(self, data: bytes, *, at_end: bool) -> None:
-        self._digest.update(data)
+    def _account(self, data: bytes) -> bytes:
+        if self._digest is not None:
+            self._digest.update(data)
         self.bytes_read += len(data)
-        if at_end:
-            with self._changed:
-                self._drained = True
-                self._tell()
+        return data
 
     def _append(self, data: bytes) -> bool:
         with self._changed:
@@ -133,12 +105,12 @@ class BoundedPipe:
                 self._news.clear()
                 return False
             if data:
-                self._chunks.append(memoryview(data))
+                self._chunks.append(data)
                 self._held += len(data)
                 self._tell()
             return True
 
-    def _take(self, size: int) -> memoryview | None:
+    def _take(self, size: int) -> bytes | memoryview | None:
         with self._changed:
             self._changed.wait_for(lambda: self._chunks or self._closed or self._error is not None)
             self._check()
@@ -146,8 +118,9 @@ class BoundedPipe:
                 return None
             piece = self._chunks.popleft()
             if 0 <= size < len(piece):
-                self._chunks.appendleft(piece[size:])
-                piece = piece[:size]
+                view = memoryview(piece)
+                self._chunks.appendleft(view[size:])
+                piece = view[:size]
             was_full = not self._has_room()
             self._held -= len(piece)
             if was_full and self._has_room():

@@ -9,7 +9,6 @@ waits behind an upload. Nothing here works with one vendor's server only.
 from __future__ import annotations
 
 import asyncio
-import mimetypes
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -20,6 +19,7 @@ from typing import BinaryIO, Self, TypeVar, cast
 from shared.errors import TallyportError
 from shared.objects.client import http_pool, signing_client, talking_client
 from shared.objects.disposition import attachment
+from shared.objects.disposition import content_type as type_of
 from shared.objects.pipe import BoundedPipe, PipeBrokenError
 from shared.objects.refusals import STORE_ERRORS, is_already_there, is_missing, refusal
 from shared.objects.stale_uploads import abort_uploads
@@ -168,7 +168,7 @@ class ObjectStore:
     ) -> str:
         """A link that works for `seconds`. Computed here, without asking the store (0.3 ms).
         Without a content type the file name's ending tells."""
-        guessed = content_type or mimetypes.guess_type(file_name)[0] or "application/octet-stream"
+        told = content_type or type_of(file_name)
         return self._signer.get_presigned_url(
             "GET",
             self._bucket,
@@ -176,7 +176,7 @@ class ObjectStore:
             expires=timedelta(seconds=seconds),
             response_headers={
                 "response-content-disposition": attachment(file_name),
-                "response-content-type": guessed,
+                "response-content-type": told,
             },
         )
 

@@ -24,7 +24,7 @@ VERSION_CHARACTERS_MAX = 50
 _VERSIONS = (None, "", 1, LATEST_VERSION)
 # What the report workers of this version can build.
 NAMES = tuple(ReportName)
-FORMATS = (ReportFormat.CSV,)
+FORMATS = tuple(ReportFormat)
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 

@@ -58,6 +58,8 @@ CUSTOMERS = Export(
                 "One row a customer of the store, in the order of their ids, to import elsewhere. "
                 "The range limits `date_created`, both ends included."
             ),
+            ranged_by="id",
+            cuts=_SQL["cuts"],
         ),
     ),
 )

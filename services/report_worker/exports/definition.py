@@ -60,6 +60,10 @@ class ExportFile:
     `totals` says which columns are added up, by currency, as its control totals; "" counts rows.
     Where there is a column `counted`, only rows in which it is true are. A file that
     `is_aggregate` has few rows made of many; others have about as many as were recorded.
+
+    `ranged_by` is the column by which its rows are ordered first, never missing, and as an index
+    has it: a large file is then read in ranges of it, over several connections. `cuts` says where
+    they end: $1 to $3 as above, $4 where the last one ended or NULL, $5 how many rows to pass over.
     """
 
     name: str
@@ -70,6 +74,8 @@ class ExportFile:
     totals: Mapping[Measure, str] = field(default_factory=dict)
     counted: str = ""
     is_aggregate: bool = False
+    ranged_by: str = ""
+    cuts: str = ""
 
     @property
     def select(self) -> str:

@@ -70,6 +70,7 @@ def make_builder(
         store: ObjectStore = objects,
         zip_over_bytes: int = 10_000_000,
         build_seconds_max: float = 60.0,
+        connections_max: int = 2,
         builds_per_store_max: int = 10,
         **settings: float,
     ) -> ReportBuilder:
@@ -77,7 +78,7 @@ def make_builder(
         return ReportBuilder(
             worker,
             database,
-            Production(source, store, threads, zip_over_bytes, build_seconds_max),
+            Production(source, store, threads, zip_over_bytes, build_seconds_max, connections_max),
             Aftermath(database, store, relay, report_settings),
             relay,
             WorkerSettings(builds_per_store_max=builds_per_store_max),

@@ -11,9 +11,9 @@ import pytest
 from bench.counting import page
 from bench.counting.agreement import DisagreementError, compare
 from bench.counting.engines import read_body
-from bench.counting.goals import Verdict
 from bench.counting.questions import MAIN, filled
 from bench.counting.rounds import percentile
+from bench.page import Verdict
 
 A, _, C, _ = MAIN
 

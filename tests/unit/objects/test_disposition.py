@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.objects.disposition import attachment
+from shared.objects.disposition import attachment, content_type
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,10 @@ from shared.objects.disposition import attachment
 )
 def test_header(name: str, header: str) -> None:
     assert attachment(name) == header
+
+
+def test_what_reports_are_is_known_on_every_machine() -> None:
+    assert content_type("customers_report.1.csv") == "text/csv; charset=utf-8"
+    assert content_type("a/customers_report.zip") == "application/zip"
+    assert content_type("x.parquet") == "application/vnd.apache.parquet"
+    assert content_type("x.exe") == content_type("") == "application/octet-stream"

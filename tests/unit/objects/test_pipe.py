@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable
 
 import pytest
 
@@ -81,38 +80,11 @@ async def test_a_writer_in_a_thread_waits_and_fails_as_well() -> None:
         await asyncio.wait_for(blocked, timeout=5)
 
 
-@pytest.mark.parametrize(("size", "exceeds"), [(9, False), (10, False), (11, True)])
-async def test_it_tells_whether_there_is_more_than_a_limit(size: int, exceeds: bool) -> None:
-    pipe = BoundedPipe(bytes_max=20)
-    asking = asyncio.create_task(pipe.exceeds(10))
-    await pipe.write(b"x" * size)
-    if not exceeds:
-        pipe.close()
-    assert await asyncio.wait_for(asking, timeout=5) is exceeds
+async def test_a_pipe_that_is_not_hashed_does_not_pretend() -> None:
+    pipe = BoundedPipe(is_hashed=False)
+    await pipe.write(b"x")
     pipe.close()
-    assert pipe.read() == b"x" * size
-
-
-@pytest.mark.parametrize("read", [BoundedPipe.read_chunk, lambda pipe: pipe.read(4)])
-async def test_it_tells_when_all_of_it_was_read_and_hashed(
-    read: Callable[[BoundedPipe], bytes],
-) -> None:
-    pipe = BoundedPipe()
-    await pipe.write(b"abcd")
-    pipe.close()
-    waiting = asyncio.create_task(pipe.drained())
-    assert await asyncio.to_thread(read, pipe) == b"abcd"
-    await asyncio.sleep(0)
-    assert not waiting.done(), "the end was not seen"
-    assert await asyncio.to_thread(read, pipe) == b""
-    await asyncio.wait_for(waiting, timeout=5)
-    assert (pipe.bytes_read, pipe.sha256) == (4, hashlib.sha256(b"abcd").hexdigest())
-
-
-async def test_a_reader_that_fails_is_not_waited_for() -> None:
-    pipe = BoundedPipe()
-    waiting = asyncio.create_task(pipe.drained())
-    await asyncio.sleep(0)
-    pipe.fail(ConnectionError("lost"))
-    with pytest.raises(PipeBrokenError):
-        await asyncio.wait_for(waiting, timeout=5)
+    assert pipe.read_chunk() == b"x"
+    assert pipe.read_chunk() == b""
+    with pytest.raises(ValueError, match="not hash"):
+        _ = pipe.sha256

@@ -34,4 +34,6 @@ ITEMS = ExportFile(
         "nothing in every sum."
     ),
     totals={Measure.LINES: "", Measure.AMOUNT: "amount"},
+    ranged_by="transaction_date",
+    cuts=_SQL["cuts"],
 )

@@ -10,3 +10,11 @@ SELECT unique_key, originated_at AS transaction_date, meta0 AS transaction_id, m
  WHERE store_id = $1 AND originated_at BETWEEN $2 AND $3
    AND register_id = (SELECT register_id FROM registers WHERE store_id = $1 AND is_sales)
  ORDER BY originated_at, unique_key;
+
+-- name: cuts
+-- From the index alone: what has the same moment is never cut in two.
+SELECT originated_at FROM register_items
+ WHERE store_id = $1 AND originated_at BETWEEN $2 AND $3
+   AND register_id = (SELECT register_id FROM registers WHERE store_id = $1 AND is_sales)
+   AND originated_at > coalesce($4::timestamptz, '-infinity')
+ ORDER BY originated_at OFFSET $5 LIMIT 1;

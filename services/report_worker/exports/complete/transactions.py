@@ -37,4 +37,6 @@ TRANSACTIONS = ExportFile(
         Measure.SHIPPING: "total_shipping",
     },
     counted="is_counted",
+    ranged_by="transaction_date",
+    cuts=_SQL["cuts"],
 )

@@ -6,3 +6,10 @@ SELECT transaction_id AS id, customer_id, transaction_date, type, status, is_tes
   FROM transactions
  WHERE store_id = $1 AND transaction_date BETWEEN $2 AND $3
  ORDER BY transaction_date, transaction_id;
+
+-- name: cuts
+-- From the index alone: what has the same moment is never cut in two.
+SELECT transaction_date FROM transactions
+ WHERE store_id = $1 AND transaction_date BETWEEN $2 AND $3
+   AND transaction_date > coalesce($4::timestamptz, '-infinity')
+ ORDER BY transaction_date OFFSET $5 LIMIT 1;

@@ -1,0 +1,220 @@
+"""One command: `python -m bench.exporting --rows 5000000`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import csv
+import io
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from urllib.request import urlopen
+
+import psutil
+import uvloop
+
+from bench.exporting import goals, ours, pipes, section, waiting
+from bench.exporting.goals import OURS, PANDAS, TASK, Figures
+from bench.exporting.system import ZONE, Dataset, System, processes, running
+from bench.exporting.usage import Usage, forget_peak, peak_mib, processor_seconds
+from bench.page import ROOT, commit, write
+
+FORMATS = ("csv", "jsonl", "xlsx", "parquet")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.exporting", description=__doc__)
+    parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--rounds", type=int, default=3, help="turns of every quick way")
+    parser.add_argument(
+        "--slow-rows", type=int, default=1_000_000, help="at most, of the slow ones"
+    )
+    parser.add_argument("--formats-rows", type=int, default=1_000_000, help="at most")
+    parser.add_argument("--short", type=int, default=20, help="short reports, alone and beside")
+    parser.add_argument("--run-dir", type=Path, default=ROOT / ".run" / "bench")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
+    return parser.parse_args()
+
+
+def _told(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+class Bench:
+    """One run of everything."""
+
+    def __init__(self, system: System, options: argparse.Namespace, folder: Path) -> None:
+        self.system = system
+        self.options = options
+        self.folder = folder
+        self.figures = Figures()
+        self.csv_bytes: dict[int, int] = {}
+        self.taking_part = processes(system)
+        (self.worker,) = self.taking_part["worker"]
+        found = shutil.which("psql")
+        if found is None:
+            raise SystemExit("psql is needed, to be measured beside")
+        self.psql = found
+
+    async def run(self) -> None:
+        await self.compare(self.system.datasets[0])
+        for dataset in self.system.datasets:
+            _told(f"{dataset.rows:,} rows")
+            await self.ways(dataset)
+        await self.formats()
+        _told("a short report, alone and beside long ones")
+        self.figures.alone = await waiting.alone(self.system, self.options.short)
+        self.figures.beside = await waiting.beside(
+            self.system, self.system.datasets[-1], self.options.short
+        )
+
+    async def compare(self, dataset: Dataset) -> None:
+        """Cell by cell: ours, unpacked, and what the task with a cursor writes."""
+        built = await ours.build(self.system, dataset)
+        link = built.resource["_links"]["fx:download_url"]["href"]
+        data = await asyncio.to_thread(_fetch, link)
+        if data.startswith(b"PK"):
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                data = archive.read("customers.csv")
+        await ours.remove(self.system, dataset, built)
+        path = self.folder / "task.csv"
+        self.rival("task", dataset, keep=path)
+        mine = csv.reader(io.StringIO(data.decode(), newline=""))
+        with path.open(newline="", encoding="utf-8") as theirs:
+            for count, (left, right) in enumerate(zip(mine, csv.reader(theirs), strict=True)):
+                if left != right:
+                    raise SystemExit(f"row {count}: {left} is not {right}")
+        self.figures.rows_compared = count
+
+    async def ways(self, dataset: Dataset) -> None:
+        taken = self.figures.ways.setdefault(dataset.rows, {})
+        lines = pipes.commands(self.system, dataset, self.psql, self.folder)
+        for _ in range(self.options.rounds):
+            taken.setdefault(OURS, []).append(await self.ours(dataset, "csv"))
+            for name, line in lines.items():
+                taken.setdefault(name, []).append(self.pipe(line))
+        if dataset.rows <= max(self.options.slow_rows, self.system.datasets[0].rows):
+            for name, kind in ((TASK, "task"), (PANDAS, "pandas")):
+                taken[name] = [self.rival(kind, dataset)]
+        for name, usages in taken.items():
+            _told(f"  {name}: {goals.median(usages):.2f} s")
+
+    async def formats(self) -> None:
+        fitting = [d for d in self.system.datasets if d.rows <= self.options.formats_rows]
+        dataset = (fitting or self.system.datasets[:1])[-1]
+        self.options.formats_rows = dataset.rows
+        for name in FORMATS:
+            self.figures.formats[name] = await self.ours(dataset, name)
+
+    async def ours(self, dataset: Dataset, format_: str) -> Usage:
+        forget_peak(self.worker)
+        before = self.used()
+        built = await ours.build(self.system, dataset, format_)
+        after = self.used()
+        if format_ == "csv":
+            self.csv_bytes[dataset.rows] = built.resource["files"][0]["bytes"]
+        await ours.remove(self.system, dataset, built)
+        used = {name: after[name] - before[name] for name in after}
+        return Usage(built.ready, used, built.bytes_out, peak_mib(self.worker))
+
+    def pipe(self, line: str) -> Usage:
+        out = self.folder / "out"
+        out.unlink(missing_ok=True)
+        argv = ["bash", "-o", "pipefail", "-c", line]
+        return self.process(lambda: subprocess.run(argv, check=True) and None, out)  # noqa: S603
+
+    def rival(self, kind: str, dataset: Dataset, keep: Path | None = None) -> Usage:
+        told: dict[str, float] = {}
+        arguments = [kind] if keep is None else [kind, str(keep)]
+
+        def run() -> None:
+            done = subprocess.run(  # noqa: S603 - a module of ours
+                [sys.executable, "-m", "bench.exporting.rivals", *arguments],
+                cwd=ROOT,
+                input=pipes.plain_select(dataset.store_id).encode(),
+                stdout=subprocess.PIPE,
+                check=True,
+                env=os.environ
+                | {
+                    "BENCH_DATABASE_URL": self.system.database_url,
+                    "BENCH_ZONE": ZONE,
+                    "BENCH_STORE": self.system.stack.engines.object_store.model_dump_json(),
+                },
+            )
+            told.update(json.loads(done.stdout))
+
+        usage = self.process(run, None)
+        return Usage(usage.seconds, usage.processor, int(told["bytes"]), told["peak_mib"])
+
+    def process(self, run: Callable[[], None], out: Path | None) -> Usage:
+        """Something outside, timed, with what the database and the store did for it."""
+        before = self.used()
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        began = time.perf_counter()
+        run()
+        seconds = time.perf_counter() - began
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        after = self.used()
+        used = {name: after[name] - before[name] for name in ("PostgreSQL", "object store")} | {
+            "itself": ended.ru_utime + ended.ru_stime - children.ru_utime - children.ru_stime
+        }
+        size = out.stat().st_size if out is not None and out.exists() else 0
+        return Usage(seconds, used, size)
+
+    def used(self) -> dict[str, float]:
+        return {name: processor_seconds(those) for name, those in self.taking_part.items()}
+
+
+def _fetch(link: str) -> bytes:
+    with urlopen(link) as response:  # noqa: S310 - our own store
+        data: bytes = response.read()
+    return data
+
+
+def _sizes(rows: int) -> list[int]:
+    return [size for size in (100_000, 1_000_000) if size < rows] + [rows]
+
+
+async def measure(options: argparse.Namespace) -> None:
+    load_before = psutil.getloadavg()[0]
+    async with AsyncExitStack() as stack:
+        system = await stack.enter_async_context(running(options.run_dir, _sizes(options.rows)))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=system.stack.run_dir)))
+        bench = Bench(system, options, folder)
+        await bench.run()
+    notes = []
+    if load_before > (os.cpu_count() or 1):
+        notes.append(
+            "The machine was busy with other work: the figures are not those of a quiet one. "
+            "Run it again."
+        )
+    found = goals.verdicts(bench.figures)
+    setting = section.Setting(
+        command=f"python -m bench.exporting {' '.join(sys.argv[1:])}".strip(),
+        commit=commit(),
+        rounds=options.rounds,
+        csv_bytes=bench.csv_bytes,
+        formats_rows=options.formats_rows,
+        load_before=load_before,
+        notes=notes,
+    )
+    section.show(bench.figures, found, setting)
+    write(options.page, "exporting", section.section(bench.figures, found, setting))
+
+
+def main() -> None:
+    uvloop.run(measure(_arguments()))
+
+
+if __name__ == "__main__":
+    main()

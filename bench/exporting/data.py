@@ -1,0 +1,28 @@
+"""The rows: customers with 28 columns, half of them addresses, one store for each size.
+
+Comes in: a connection, a store, a number. Goes out: rows in the product's own table. What is in
+them depends on their number alone.
+"""
+
+from __future__ import annotations
+
+from shared.database.pool import Connection
+
+DAY_SECONDS = 86_400.0
+_INSERT = """
+INSERT INTO customers
+SELECT $1, 'c' || lpad(n::text, 9, '0'), 'customer' || n || '@example.com',
+       (ARRAY['Anna', 'José', 'Miyu', 'Олена', 'Peter', 'Łukasz'])[1 + n % 6], 'Last, ' || n,
+       CASE n % 3 WHEN 0 THEN 'DE' || n ELSE '' END, n % 4 = 0,
+       '2020-01-01'::timestamptz + n * interval '10 seconds',
+       '2020-01-01'::timestamptz + n * interval '12 seconds',
+       'Anna', 'Last ' || n, 'Company ' || md5(n::text), n % 999 || ' Main Street', 'Floor "2"',
+       'Springfield', 'OR', lpad((n % 99999)::text, 5, '0'), 'US', '+1 555 ' || n % 9999,
+       'Anna', 'Last ' || n, '', n % 777 || ' Side Street', '', 'Łódź', 'OR', '97477', 'PL',
+       '555 0100'
+  FROM generate_series(1, $2::integer) AS n
+"""
+
+
+async def insert(connection: Connection, store_id: int, rows: int) -> None:
+    await connection.execute(_INSERT, store_id, rows, timeout=DAY_SECONDS)
