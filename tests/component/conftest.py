@@ -172,7 +172,9 @@ async def make_play(database: Database, store: Store, user_id: int) -> AsyncIter
     """Make a report of the test's own store that the test builds itself, as far as it likes."""
 
     async def make() -> Play:
-        return Play(database, await queue_report(database, store.store_id, user_id))
+        play = Play(database, await queue_report(database, store.store_id, user_id))
+        await play.hide()
+        return play
 
     yield make
     # No worker has to build what a test has left.

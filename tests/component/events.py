@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from shared.database import report_builds
-from shared.database.pool import Database
+from shared.database.pool import Connection, Database
 from shared.database.reports import Report, ReportFile
 
 
@@ -86,8 +86,14 @@ class Play:
     def path(self) -> str:
         return f"/report/{self.report.report_id}"
 
-    async def claim(self) -> None:
+    async def hide(self) -> None:
+        """From workers, which take whatever is due when their turn comes."""
         async with self._database.acquire() as connection:
+            await self._due(connection, "1 hour")
+
+    async def claim(self) -> None:
+        async with self._database.transaction() as connection:
+            await self._due(connection, "0")
             claimed = await report_builds.claim_report(
                 connection,
                 self.report.store_id,
@@ -98,6 +104,15 @@ class Play:
             )
         assert claimed is not None
         self.report = claimed
+
+    async def _due(self, connection: Connection, after: str) -> None:
+        await connection.execute(
+            "UPDATE reports SET next_attempt_at = now() + $3::text::interval"
+            " WHERE store_id = $1 AND report_id = $2",
+            self.report.store_id,
+            self.report.report_id,
+            after,
+        )
 
     async def write(self, rows: int, stage: str = "writing customers") -> None:
         async with self._database.acquire() as connection:
