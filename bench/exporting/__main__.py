@@ -30,6 +30,8 @@ from bench.exporting.usage import Usage, forget_peak, peak_mib, processor_second
 from bench.page import ROOT, commit, write
 
 FORMATS = ("csv", "jsonl", "xlsx", "parquet")
+# Until PostgreSQL has counted what a connection that ended has used.
+REAPED_SECONDS = 0.3
 
 
 def _arguments() -> argparse.Namespace:
@@ -163,6 +165,7 @@ class Bench:
         began = time.perf_counter()
         run()
         seconds = time.perf_counter() - began
+        time.sleep(REAPED_SECONDS)
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
         after = self.used()
         used = {name: after[name] - before[name] for name in ("PostgreSQL", "object store")} | {

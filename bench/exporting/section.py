@@ -138,7 +138,7 @@ def _setting(setting: Setting) -> str:
             f"load average {setting.load_before:.1f} when it began"
         ),
         f"Python {platform.python_version()}, PostgreSQL 18, Swift as the object store",
-        f"medians of {setting.rounds} runs, ways in turns (one run of the task and of pandas)",
+        f"medians of {setting.rounds} runs, ways in turns; the task and pandas ran once",
     ]
     return "\n".join(f"- {line}" for line in lines)
 
