@@ -17,7 +17,7 @@ from shared.database import accounts, outbox
 from shared.database.accounts import Scope, Store
 from shared.database.migrate import migrate, newest_revision
 from shared.database.pool import PASSING_ERRORS, Database
-from shared.database.queries import load_queries
+from shared.database.queries import load_expressions, load_queries
 from shared.errors import ConflictError, InvalidArgumentError, NotFoundError, UnavailableError
 from shared.settings import DatabaseSettings
 from tests.waiting import until
@@ -203,6 +203,7 @@ def test_queries_have_names_and_reasons(tmp_path: Path) -> None:
         "one": "-- Why.\nSELECT 1;",
         "two": "-- Why.\nSELECT 2;",
     }
+    assert load_expressions(str(tmp_path / "some.py")) == {"one": "SELECT 1;", "two": "SELECT 2;"}
     sql.write_text("-- name: one\nSELECT 1;\n")
     with pytest.raises(ValueError, match="says why"):
         load_queries(str(tmp_path / "some.py"))
