@@ -28,8 +28,8 @@ from shared.database.reports import Report, ReportFile
 from shared.errors import DeadlineExceededError
 from shared.objects import BoundedPipe, ObjectStore, PipeBrokenError, UploadedObject, content_type
 
-# While one part is sent, the next is made.
-OUT_BYTES = 8 * 1024 * 1024
+# While one part is sent, half of the next is made: the store is the quicker one.
+OUT_BYTES = 4 * 1024 * 1024
 # Pieces that may wait for their turn to go out, besides those that are being read.
 READ_AHEAD = 1
 GRACE_SECONDS = 60.0
