@@ -28,7 +28,7 @@ from shared.database.reports import Report, ReportFile
 from shared.errors import DeadlineExceededError
 from shared.objects import BoundedPipe, ObjectStore, PipeBrokenError, UploadedObject, content_type
 
-# While one part is sent, half of the next is made: the store is the quicker one.
+# While one part is sent, most of the next is made: the store is the quicker one.
 OUT_BYTES = 4 * 1024 * 1024
 # Pieces that may wait for their turn to go out, besides those that are being read.
 READ_AHEAD = 1
