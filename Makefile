@@ -30,8 +30,8 @@ status: setup ## show what runs
 logs: setup ## the ends of all logs; NAME=gateway for one, FOLLOW=1 to stay
 	@$(PYTHON_IN_VENV) -m devstack logs $(NAME) $(if $(FOLLOW),--follow)
 
-test: setup ## the tests, on real engines; ARGS='-k name' for some
-	@$(PYTHON_IN_VENV) -m pytest -m "not slow" $(ARGS)
+test: setup ## the tests, on real engines, two processes at once; ARGS='-n 0 -k name' for some
+	@$(PYTHON_IN_VENV) -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
 
 test-all: setup ## the slow ones too
 	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
