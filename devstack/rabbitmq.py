@@ -97,7 +97,7 @@ class RabbitMQ:
             name="rabbitmq",
             argv=(str(script),),
             env=environment,
-            ready=self._answers,
+            ready=self.answers,
             cwd=self._folder,
             ready_seconds=120.0,
             stop_seconds=30.0,
@@ -143,10 +143,6 @@ class RabbitMQ:
         self.evaluate("rabbit:start()")
         self.child.wait_ready()
 
-    def answers(self) -> bool:
-        """Whether the broker takes connections now."""
-        return self._answers()
-
     def evaluate(self, expression: str) -> str:
         """An Erlang expression on this node; returns what it gives, as Erlang writes it.
 
@@ -190,8 +186,11 @@ class RabbitMQ:
             raise EngineError(f"rabbitmqctl {arguments[0]}: {(done.stderr or done.stdout).strip()}")
         return done.stdout
 
-    def _answers(self) -> bool:
-        """The port opens last when the node boots; a greeting in answer to ours is the proof."""
+    def answers(self) -> bool:
+        """Whether it takes connections now.
+
+        The port opens last when the node boots; a greeting in answer to ours is the proof.
+        """
         try:
             with socket.create_connection(("127.0.0.1", self.settings.port), 1) as connection:
                 connection.settimeout(1)
