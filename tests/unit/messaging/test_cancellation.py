@@ -107,3 +107,20 @@ async def test_a_task_that_swallows_a_cancellation_ends_with_the_next(
     async with asyncio.timeout(5):
         await cancellation.end(task)
     assert task.cancelled()
+
+
+async def test_what_does_not_end_is_left_to_itself() -> None:
+    async def stubborn() -> None:
+        for _ in range(2):
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    async with asyncio.timeout(5):
+        await cancellation.tidy_up(stubborn(), seconds=0.01)
+
+
+async def test_what_fails_is_nobodys_error() -> None:
+    async def fail() -> None:
+        raise ConnectionError
+
+    await cancellation.tidy_up(fail(), seconds=5)
