@@ -31,7 +31,7 @@ OneRollup = Annotated[
     int | None, typer.Option("--rollup", min=1, help="Only this one; all of them without.")
 ]
 COLUMNS = (
-    *("rollup_id", "grain", "zone", "columns", "synced_version", "rejected"),
+    *("rollup_id", "grain", "zone", "columns", "synced_version", "extremes", "rejected"),
     *("rows_held", "items_held"),
 )
 
@@ -118,6 +118,7 @@ def _shown(rollup: Rollup) -> dict[str, Any]:
         "zone": rollup.grid.zone,
         "columns": list(rollup.columns),
         "synced_version": rollup.synced_version,
+        "extremes": rollup.has_extremes,
         "rejected": rollup.is_rejected,
         "rows_held": rollup.rows_held,
         "items_held": rollup.items_held,

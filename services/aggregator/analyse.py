@@ -25,7 +25,7 @@ from services.aggregator.deadlines import in_turn
 from services.aggregator.entity_tag import analysis_tag, is_known
 from services.aggregator.periods import Periods, divide
 from services.aggregator.planner import Choice, choose_plan
-from services.aggregator.plans import RAW, Plan, Totals
+from services.aggregator.plans import Plan, Totals
 from services.aggregator.previous_range import previous
 from services.aggregator.reading import Reader
 from services.aggregator.registers import Place, Seen
@@ -94,8 +94,9 @@ class Analyst:
             if is_known(etag, query.if_none_match):
                 return _Asked(analysis, pieces)
         wanted = _columns(analysis)
-        totals = [Totals(scope, periods, wanted) for scope, periods in ranges]
-        choices = [self._choose(analysis, one, known) for one in totals]
+        has_extremes = bool({*analysis.measures} & {"min", "max"})
+        totals = [Totals(scope, periods, wanted, has_extremes) for scope, periods in ranges]
+        choices = [self._choose(one, known) for one in totals]
         statement = build_analysis(
             known,
             analysis,
@@ -124,10 +125,7 @@ class Analyst:
             ranges.append(previous(kind, scope, periods))
         return ranges
 
-    def _choose(self, analysis: Analysis, totals: Totals, known: Seen) -> Choice:
-        if {*analysis.measures} & {"min", "max"}:
-            # Rollups hold neither, so there is nothing to choose from and nothing to wish for.
-            return Choice(RAW, 0, None)
+    def _choose(self, totals: Totals, known: Seen) -> Choice:
         return choose_plan(
             totals,
             known.rollups,

@@ -102,7 +102,7 @@ def check_analysis(query: AggregateAnalysis, meta: Mapping[str, str] | None) -> 
     return Analysis(
         scope=Scope(
             # All that plans ask of it is whether amounts are needed.
-            measure=Measure.COUNT if own.measures == ["count"] else Measure.SUM,
+            measure=Measure.SUM if {*own.measures} & {"sum", "average"} else Measure.COUNT,
             timezone=timezone or "UTC",
             start_at=start_at,
             end_at=end_at,

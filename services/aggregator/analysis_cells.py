@@ -4,8 +4,8 @@ Comes in: the question, a range's plan and what it totals. Goes out: SQL whose r
 
     era integer, period integer, c0 text, ..., items bigint, amount, low, high numeric
 
-where `era` tells the range. From rollups the filter is applied to their keys, and the columns that
-nothing is grouped by are added up; the least and the greatest are in the items only.
+where `era` tells the range. From rollups the filter is applied to their keys, and what is left is
+added up over the columns that nothing is grouped by.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _raw(analysis: Analysis, source: Source, bindings: Bindings) -> str:
     keys = "".join(f"coalesce({column}, '') AS {alias}, " for column, alias in named)
     expression_of = {label: f"coalesce({c}, '')" for label, c in analysis.column_of.items()}
     has_amounts = {*analysis.measures} & {"sum", "average"}
-    has_extremes = {*analysis.measures} & {"min", "max"}
+    has_extremes = source.totals.has_extremes
     numbers = ", ".join(str(number) for number in range(1, len(columns) + 2))
     return f"""
         SELECT {period} AS period, {keys}count(*) AS items,
@@ -71,9 +71,12 @@ def _held(analysis: Analysis, source: Source, bindings: Bindings) -> str:
     }
     keys = "".join(f"{alias}, " for alias in column_aliases(analysis.grouping.columns))
     numbers = ", ".join(str(number) for number in range(1, len(analysis.grouping.columns) + 2))
+    low, high = "NULL::numeric", "NULL::numeric"
+    if source.totals.has_extremes:
+        low, high = "min(low)", "max(high)"
     return f"""
         SELECT period, {keys}sum(items)::bigint AS items, sum(amount) AS amount,
-               NULL::numeric AS low, NULL::numeric AS high
+               {low} AS low, {high} AS high
           FROM ({source.plan.totals(source.totals, bindings)}) AS totals
          WHERE {condition_sql(analysis.filter, expression_of, bindings)}
          GROUP BY {numbers}"""  # noqa: S608 - columns are whitelisted, values bound

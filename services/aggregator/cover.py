@@ -6,12 +6,13 @@ Pure, and exact by construction: the stretches of each segment, with their signs
 
 Where a boundary lies inside a bucket, the smaller side of it is read more finely: either that side
 is added, or the whole bucket is added and the other side taken away again (`sign` -1). So a range
-that ends at 23:59:59 costs one second of raw items, not a day of them.
+that ends at 23:59:59 costs one second of raw items, not a day of them. What cannot be taken away
+again, a least or a greatest, asks for `only_added`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -32,6 +33,9 @@ class Stretch:
         return (self.high - self.low).total_seconds()
 
 
+_Splitting = Callable[[Stretch, Grid], tuple[Stretch | None, list[Stretch]]]
+
+
 @dataclass(slots=True)
 class Cover:
     """What to read: per grid (coarse to fine) stretches of whole buckets, and raw ones.
@@ -45,9 +49,11 @@ class Cover:
     raw: list[Stretch] = field(default_factory=list)
 
 
-def cover(segments: Sequence[Stretch], grids: Sequence[Grid]) -> Cover:
-    """Cover every segment, which are in order of time and do not overlap."""
+def cover(segments: Sequence[Stretch], grids: Sequence[Grid], *, only_added: bool = False) -> Cover:
+    """Cover every segment, which are in order of time and do not overlap. With `only_added` every
+    sign is 1."""
     found = Cover(buckets=[[] for _ in grids])
+    split = _split_added if only_added else _split
     inside: list[Stretch] = []
     for segment in segments:
         if segment.low >= COVER_START and segment.high <= COVER_END:
@@ -62,11 +68,11 @@ def cover(segments: Sequence[Stretch], grids: Sequence[Grid]) -> Cover:
             is_run = _continues(found.aligned, segment)
             (found.aligned if is_run else found.buckets[0]).append(segment)
             continue
-        whole, rest = _split(segment, grids[0])
+        whole, rest = split(segment, grids[0])
         if whole is not None:
             found.buckets[0].append(whole)
         for stretch in rest:
-            _descend(stretch, grids, 1, found)
+            _descend(stretch, grids, 1, found, split)
     return found
 
 
@@ -87,15 +93,28 @@ def _clip(segment: Stretch, raw: list[Stretch]) -> list[Stretch]:
     return [Stretch(low, high, segment.period)]
 
 
-def _descend(stretch: Stretch, grids: Sequence[Grid], level: int, found: Cover) -> None:
+def _descend(
+    stretch: Stretch, grids: Sequence[Grid], level: int, found: Cover, split: _Splitting
+) -> None:
     if level == len(grids):
         found.raw.append(stretch)
         return
-    whole, rest = _split(stretch, grids[level])
+    whole, rest = split(stretch, grids[level])
     if whole is not None:
         found.buckets[level].append(whole)
     for part in rest:
-        _descend(part, grids, level + 1, found)
+        _descend(part, grids, level + 1, found, split)
+
+
+def _split_added(stretch: Stretch, grid: Grid) -> tuple[Stretch | None, list[Stretch]]:
+    """(whole buckets, what is to be added more finely)."""
+    low_bucket, high = grid.floor(stretch.low), grid.floor(stretch.high)
+    low = stretch.low if stretch.low == low_bucket else grid.next(low_bucket)
+    if low > high:  # inside of one bucket
+        return None, [stretch]
+    ends = ((stretch.low, low), (high, stretch.high))
+    rest = [Stretch(start, stop, stretch.period) for start, stop in ends if start < stop]
+    return Stretch(low, high, stretch.period) if low < high else None, rest
 
 
 def _split(stretch: Stretch, grid: Grid) -> tuple[Stretch | None, list[Stretch]]:

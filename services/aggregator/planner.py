@@ -66,12 +66,15 @@ def choose_plan(
     """`overhead_rows` is what a statement over rollups costs more than one over items, in rows;
     a question that reads more than `wish_rows_min` rows makes a wish."""
     usable = [r for r in rollups if r.synced_version >= 0 and r.is_current and not r.is_rejected]
+    if totals.has_extremes:
+        usable = [r for r in usable if r.has_extremes]
     segments = _segments(totals)
     density = _Density.of(usable)
     # They follow one another without a gap.
     seconds = (segments[-1].high - segments[0].low).total_seconds() if segments else 0.0
     best = Choice(RAW, _held_seconds(usable, segments, seconds) * density.items_per_second, None)
-    found = _cheapest(_chains(totals, usable), segments, seconds, density)
+    chains = _chains(totals, usable)
+    found = _cheapest(chains, segments, seconds, density, only_added=totals.has_extremes)
     if found is not None and (found.rows + overhead_rows < best.rows or overhead_rows < 0):
         chain, covered = found.chain, found.covered
         plan = rollup_plan(_name(chain[0]), chain, covered, register_version=register_version)
@@ -93,6 +96,8 @@ def _cheapest(
     segments: Sequence[Stretch],
     seconds: float,
     density: _Density,
+    *,
+    only_added: bool,
 ) -> _Found | None:
     """The chain that reads the fewest rows. Small rollups first: what holds more than another costs
     in all need not be looked at."""
@@ -103,7 +108,7 @@ def _cheapest(
         at_least = seconds - 2 * _WIDTHS[base.grid.grain] * len(segments)
         if best is not None and base.rows_held * at_least / _span(base) >= best.rows:
             continue
-        covered = cover(segments, [rollup.grid for rollup in chain])
+        covered = cover(segments, [rollup.grid for rollup in chain], only_added=only_added)
         rows = _cost(chain, covered, density)
         if rows is not None and (best is None or rows < best.rows):
             best = _Found(chain, covered, rows)

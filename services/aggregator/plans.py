@@ -5,8 +5,9 @@ and group that has items,
 
     period integer, c0 text, c1 text, ..., items bigint, amount numeric
 
-exactly: one row each, `''` for a missing value. Plans differ in what they cost, never in what they
-say.
+and, from rollups, `low` and `high` for who asks for extremes: the least and the greatest amount.
+All of it exactly: one row each, `''` for a missing value. Plans differ in what they cost, never in
+what they say.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ ANY_VERSION = 2**63 - 1
 @dataclass(frozen=True, slots=True)
 class Totals:
     """What a plan has to total: the items of `scope`, by `periods` (None: all of the range as
-    period 1) and by these physical columns."""
+    period 1) and by these physical columns; with `has_extremes` the least and the greatest too."""
 
     scope: Scope
     periods: Periods | None
     columns: tuple[str, ...]
+    has_extremes: bool = False
 
 
 @dataclass(slots=True)

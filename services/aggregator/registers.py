@@ -22,7 +22,7 @@ _SQL = load_queries(__file__)
 REGISTERS_MAX = 1_000
 _FIELDS = (
     *("rollup_id", "register_id", "grain", "zone", "zone_digest", "columns", "synced_version"),
-    *("is_rejected", "rows_held", "items_held", "first_bucket", "last_bucket"),
+    *("has_extremes", "is_rejected", "rows_held", "items_held", "first_bucket", "last_bucket"),
 )
 
 

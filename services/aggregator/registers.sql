@@ -7,7 +7,7 @@ WITH seen AS MATERIALIZED (
            json_build_array(r.meta, (
                SELECT json_agg(json_build_array(
                           u.rollup_id, u.register_id, u.grain, u.zone, u.zone_digest, u.columns,
-                          u.synced_version, u.is_rejected, u.rows_held, u.items_held,
+                          u.synced_version, u.extremes_version = u.synced_version, u.is_rejected, u.rows_held, u.items_held,
                           extract(epoch FROM u.first_bucket), extract(epoch FROM u.last_bucket))
                           ORDER BY u.rollup_id)
                  FROM rollups u

@@ -43,6 +43,9 @@ class _Writer:
         # A count needs no amounts: adding decimals is most of what a sum costs.
         return "NULL::numeric" if self.totals.scope.measure is Measure.COUNT else expression
 
+    def extremes(self, low: str, high: str) -> str:
+        return f", {low} AS low, {high} AS high" if self.totals.has_extremes else ""
+
     def keys(self, rollup: Rollup) -> str:
         """The rollup's own names of the columns asked for."""
         return "".join(
@@ -83,7 +86,7 @@ class _Writer:
         period = period_of("b.bucket", self.totals.periods, self.bindings)
         return f"""
             SELECT {period} AS period, {self.keys(rollup)}b.items,
-                   {self.amount("b.amount")} AS amount
+                   {self.amount("b.amount")} AS amount{self.extremes("b.low", "b.high")}
               FROM rollup_rows b
              WHERE {self.rollup_is(rollup)}
                AND b.bucket >= {self.bindings.bind(run[0].low, "timestamptz")}
@@ -92,7 +95,7 @@ class _Writer:
     def buckets(self, rollup: Rollup, listed: Sequence[Stretch]) -> str:
         return f"""
             SELECT s.period, {self.keys(rollup)}s.sign * b.items AS items,
-                   {self.amount("s.sign * b.amount")} AS amount
+                   {self.amount("s.sign * b.amount")} AS amount{self.extremes("b.low", "b.high")}
               FROM {self.stretches(listed)}
               JOIN rollup_rows b
                 ON {self.rollup_is(rollup)} AND b.bucket >= s.low AND b.bucket < s.high"""  # noqa: S608 - identifiers of ours, values bound
@@ -101,6 +104,7 @@ class _Writer:
         return f"""
             SELECT s.period, {self.values()}s.sign::bigint AS items,
                    {self.amount("s.sign * i.amount")} AS amount
+                   {self.extremes("i.amount", "i.amount")}
               FROM {self.stretches(listed)}
               JOIN register_items i
                 ON {self.register_is()} AND i.originated_at >= s.low AND i.originated_at < s.high
@@ -111,7 +115,7 @@ class _Writer:
         period = period_of("i.originated_at", self.totals.periods, self.bindings)
         return f"""
             SELECT {period} AS period, {self.values()}1::bigint AS items,
-                   {self.amount("i.amount")} AS amount
+                   {self.amount("i.amount")} AS amount{self.extremes("i.amount", "i.amount")}
               FROM register_items i
              WHERE {self.register_is()}
                AND i.version > {self.bindings.bind(synced_version, "bigint")}
@@ -165,6 +169,7 @@ def _added_up(writer: _Writer, parts: Sequence[str]) -> str:
     # than the decimal that eight would make. A bucket of two billion items would be an error.
     return f"""
         SELECT period, {aliases}sum(items::int) AS items, sum(amount) AS amount
+               {writer.extremes("min(low)", "max(high)")}
           FROM ({" UNION ALL ".join(parts)}) AS parts
          GROUP BY {keys}
         HAVING sum(items::int) > 0"""  # noqa: S608 - identifiers of ours, values bound
@@ -177,7 +182,10 @@ def _beside(writer: _Writer, cells: str, others: str) -> str:
     named = "".join(f"coalesce(c.{key}, o.{key}) AS {key}, " for key in keys)
     same = " AND ".join(f"c.{key} = o.{key}" for key in keys)
     amount = writer.amount("coalesce(c.amount, 0) + coalesce(o.amount, 0)")
+    # Who has none says nothing: NULL is not the least.
+    extremes = writer.extremes("least(c.low, o.low)", "greatest(c.high, o.high)")
     return f"""
-        SELECT {named}coalesce(c.items, 0) + coalesce(o.items, 0) AS items, {amount} AS amount
+        SELECT {named}coalesce(c.items, 0) + coalesce(o.items, 0) AS items,
+               {amount} AS amount{extremes}
           FROM ({cells}) AS c
           FULL JOIN ({others}) AS o ON {same}"""  # noqa: S608 - identifiers of ours, values bound

@@ -23,7 +23,7 @@ from shared.database.pool import Database
 from shared.errors import NotFoundError, TallyportError
 from shared.rollups import definitions
 from shared.rollups.checking import check
-from shared.rollups.folding import fold, registers_behind
+from shared.rollups.folding import complete, fold, registers_behind
 from shared.rollups.grid import Grain, Grid
 
 _log = structlog.get_logger(__name__)
@@ -113,6 +113,8 @@ class RollupKeeper:
             builds=builds,
             asked_min=self._settings.rollup_asked_min,
         )
+        if builds:
+            await complete(self._database, store_id, register_id)
         if folded.rollups:
             ROLLUP_FOLDED.labels("build" if builds else "tail").inc(folded.items)
             _log.debug(

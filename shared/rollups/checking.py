@@ -22,7 +22,8 @@ SAMPLE_ROWS = 10
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`sample` rows: bucket, keys, items and amount by the items, then by the rollup."""
+    """`sample` rows: bucket, keys, then items, amount, the least and the greatest, as the items
+    say and as the rollup does."""
 
     rollup_id: int
     disagreements: int
@@ -42,7 +43,7 @@ async def check(database: Database, store_id: int, rollup_id: int) -> Checked:
         first, last = (extent["first"], extent["last"]) if extent else (None, None)
         days = day_starts(grid, first or COVER_START, last or COVER_START)
         rows = await connection.fetch(
-            _compare_sql(grid, tuple(rollup["columns"])),
+            _compare_sql(grid, tuple(rollup["columns"]), has_extremes=rollup["has_extremes"]),
             store_id,
             rollup["register_id"],
             rollup_id,
@@ -56,24 +57,26 @@ async def check(database: Database, store_id: int, rollup_id: int) -> Checked:
     return Checked(rollup_id, rows[0]["disagreements"] if rows else 0, tuple(rows))
 
 
-def _compare_sql(grid: Grid, columns: tuple[str, ...]) -> str:
+def _compare_sql(grid: Grid, columns: tuple[str, ...], *, has_extremes: bool) -> str:
     values = "".join(f", coalesce({column}, '') AS k{n}" for n, column in enumerate(columns))
     names = "".join(f", k{n}" for n in range(len(columns)))
+    kept = ["items", "amount", *(["low", "high"] if has_extremes else [])]
+    shown = ", ".join(f"{by}.{one} AS {one}_{by}" for by in ("counted", "held") for one in kept)
     return f"""
         WITH counted AS (
-            SELECT bucket{names}, count(*) AS items, sum(amount) AS amount
+            SELECT bucket{names}, count(*) AS items, sum(amount) AS amount,
+                   min(amount) AS low, max(amount) AS high
               FROM (SELECT {bucket_sql(grid, "$8")} AS bucket{values}, amount
                       FROM register_items
                      WHERE store_id = $1 AND register_id = $2 AND version <= $4
                        AND originated_at >= $5 AND originated_at < $6) AS items
              GROUP BY bucket{names}
         ), held AS (
-            SELECT bucket{names}, items, amount
+            SELECT bucket{names}, items, amount, low, high
               FROM rollup_rows WHERE store_id = $1 AND rollup_id = $3
         )
-        SELECT bucket{names}, counted.items AS items_counted, counted.amount AS amount_counted,
-               held.items AS items_held, held.amount AS amount_held,
-               count(*) OVER () AS disagreements
+        SELECT bucket{names}, {shown}, count(*) OVER () AS disagreements
           FROM counted FULL JOIN held USING (bucket{names})
-         WHERE (counted.items, counted.amount) IS DISTINCT FROM (held.items, held.amount)
+         WHERE ({", ".join(f"counted.{one}" for one in kept)})
+               IS DISTINCT FROM ({", ".join(f"held.{one}" for one in kept)})
          ORDER BY bucket{names} LIMIT $7"""  # noqa: S608 - columns come from CHECKed rows of ours

@@ -1,6 +1,7 @@
 -- name: find
 -- What is to be compared.
-SELECT rollup_id, register_id, grain, zone, columns, synced_version
+SELECT rollup_id, register_id, grain, zone, columns, synced_version,
+       extremes_version = synced_version AS has_extremes
   FROM rollups WHERE store_id = $1 AND rollup_id = $2;
 
 -- name: extent

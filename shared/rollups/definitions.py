@@ -22,7 +22,8 @@ COLUMNS_MAX = 4
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """`columns` are physical ones, ascending; the n-th is `kn` in its rows."""
+    """`columns` are physical ones, ascending; the n-th is `kn` in its rows. Without `has_extremes`
+    it was filled before the least and the greatest amounts were kept, and is to be built anew."""
 
     rollup_id: int
     register_id: int
@@ -30,6 +31,7 @@ class Rollup:
     zone_digest: str
     columns: tuple[str, ...]
     synced_version: int
+    has_extremes: bool
     is_rejected: bool
     rows_held: int
     items_held: int
@@ -92,6 +94,7 @@ def _rollup(row: Any, first: datetime | None, last: datetime | None) -> Rollup:
         zone_digest=row["zone_digest"],
         columns=tuple(row["columns"]),
         synced_version=row["synced_version"],
+        has_extremes=row["has_extremes"],
         is_rejected=row["is_rejected"],
         rows_held=row["rows_held"],
         items_held=row["items_held"],

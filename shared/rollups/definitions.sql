@@ -7,8 +7,8 @@ RETURNING rollup_id;
 
 -- name: of_register
 -- All rollups of a register, coarse ones first.
-SELECT rollup_id, register_id, grain, zone, zone_digest, columns, synced_version, is_rejected,
-       rows_held, items_held, first_bucket, last_bucket
+SELECT rollup_id, register_id, grain, zone, zone_digest, columns, synced_version,
+       extremes_version = synced_version AS has_extremes, is_rejected, rows_held, items_held, first_bucket, last_bucket
   FROM rollups
  WHERE store_id = $1 AND register_id = $2
  ORDER BY grain, rollup_id;

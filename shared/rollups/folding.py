@@ -62,15 +62,31 @@ async def fold(
         return Folded(len(locked), items)
 
 
-async def rebuild(database: Database, store_id: int, register_id: int, rollup_id: int) -> int:
+async def complete(database: Database, store_id: int, register_id: int) -> None:
+    """Build those of the register's rollups anew that lack the least and the greatest amounts."""
+    async with database.acquire() as connection:
+        lacking = await connection.fetch(_SQL["without_extremes"], store_id, register_id)
+    for row in lacking:
+        await rebuild(database, store_id, register_id, row["rollup_id"], only_incomplete=True)
+
+
+async def rebuild(
+    database: Database,
+    store_id: int,
+    register_id: int,
+    rollup_id: int,
+    *,
+    only_incomplete: bool = False,
+) -> int:
     """Build a rollup anew from the items, in one transaction; how many items it holds then.
 
     Recording and questions go on: readers see the old rows until the new ones are committed, and
-    what is recorded meanwhile is in the tail of both.
+    what is recorded meanwhile is in the tail of both. With `only_incomplete` one that another
+    process has completed meanwhile is left alone.
     """
     async with database.transaction() as connection:
         rollup = await connection.fetchrow(_SQL["lock_one"], store_id, rollup_id)
-        if rollup is None:
+        if rollup is None or (only_incomplete and rollup["has_extremes"]):
             return 0
         await connection.execute(_SQL["empty"], store_id, rollup_id, timeout=BUILD_SECONDS)
         digest = zone_digest(rollup["zone"]) if rollup["zone"] else ""
@@ -213,12 +229,15 @@ def _written_sql(number: int, rollup_id: str, bucket: str, columns: tuple[str, .
     names = "".join(f", k{n}" for n in range(len(columns)))
     return f"""written{number} AS (
             INSERT INTO rollup_rows AS held
-                   (store_id, rollup_id, bucket{names}, items, amount)
-            SELECT $1, {rollup_id}::bigint, bucket{names}, count(*), sum(amount)
+                   (store_id, rollup_id, bucket{names}, items, amount, low, high)
+            SELECT $1, {rollup_id}::bigint, bucket{names}, count(*), sum(amount), min(amount),
+                   max(amount)
               FROM (SELECT {bucket} AS bucket{keys}, amount FROM tail) AS cut
              GROUP BY bucket{names}
             ON CONFLICT (store_id, rollup_id, bucket, k0, k1, k2, k3)
             DO UPDATE SET items = held.items + excluded.items,
-                          amount = held.amount + excluded.amount
+                          amount = held.amount + excluded.amount,
+                          low = least(held.low, excluded.low),
+                          high = greatest(held.high, excluded.high)
             RETURNING xmax = 0 AS is_new
         )"""  # noqa: S608 - columns come from CHECKed rows of ours

@@ -234,6 +234,17 @@ async def test_a_rollup_that_lies_is_found_and_built_anew(
     assert checked.sample[0]["amount_held"] - checked.sample[0]["amount_counted"] == Decimal("0.01")
     held = await rebuild(database, year.store_id, year.register_id, rollup.rollup_id)
     assert held == 2 * 24 * 366
+    async with database.acquire() as connection:
+        await connection.execute(
+            "UPDATE rollup_rows SET high = high + 1 WHERE store_id = $1 AND rollup_id = $2 "
+            "AND k0 = 'b' AND bucket > '2024-12-31'",
+            year.store_id,
+            rollup.rollup_id,
+        )
+    checked = await check(database, year.store_id, rollup.rollup_id)
+    assert checked.disagreements == 1
+    assert checked.sample[0]["high_held"] - checked.sample[0]["high_counted"] == 1
+    await rebuild(database, year.store_id, year.register_id, rollup.rollup_id)
     await _agree_with_their_items(database, year)
 
 

@@ -17,6 +17,7 @@ from services.aggregator.planner import Wish
 from services.aggregator.settings import AggregatorSettings
 from shared.database.pool import Database
 from shared.errors import DeadlineExceededError, InvalidArgumentError
+from shared.rollups.folding import complete, registers_behind
 from shared.rollups.grid import Grain, Grid
 from tests.integration.aggregator.register_under_test import (
     MakeRegister,
@@ -118,8 +119,9 @@ async def test_without_columns_a_limit_gathers_nothing(
         ("columns-day", {"group_by": ["account"], "filter": {"label": "warehouse", "not": "x"}}),
         ("columns-day", {"filter": {"label": "warehouse", "in": ["x"]}, "measures": ["average"]}),
         ("columns-day", {"group_by": ["warehouse"], "compare": "previous_period", "totals": True}),
-        ("raw", {"group_by": ["account"], "measures": ["count", "min"]}),
-        ("raw", {"measures": ["max"]}),
+        ("columns-day", {"group_by": ["account"], "measures": ["count", "min"]}),
+        ("totals-day", {"measures": ["max"], "invert_sign": True}),
+        ("totals-day", {"measures": ["average", "max"], "compare": "previous_period"}),
     ],
 )
 async def test_rollups_by_the_columns_of_groups_and_filter_are_read(
@@ -153,7 +155,51 @@ async def test_a_wish_has_the_columns_of_groups_and_filter(
     asked = {"group_by": ["warehouse"], "filter": {"or": [{"label": "account", "exists": True}]}}
     outcome = await ask(greedy, year, **asked)
     assert outcome.wish == Wish(Grid(Grain.DAY, "UTC"), ("meta0", "meta1"))
-    assert (await ask(greedy, year, **asked, measures=["sum", "max"])).wish is None
+    assert (await ask(greedy, year, **asked, measures=["max"])).wish == outcome.wish
+
+
+async def test_extremes_are_read_from_rollups_that_have_them(
+    year: Register, database: Database
+) -> None:
+    """Of the rows that a rollup was filled with before, and of a recorder of before that folds
+    beside those that know better: counts as ever, and extremes when it is built anew."""
+    day = Grid(Grain.DAY, "UTC")
+    await _define(database, year, (day, set()), (day, {"meta0"}))
+    await _fold(database, year)
+    analyst = analyst_of(database)
+
+    async def taken(measure: str) -> tuple[str, list[Any]]:
+        outcome = await ask(analyst, year, measures=[measure], group_by=["account"])
+        assert outcome.plan is not None
+        assert outcome.body is not None
+        rows = json.loads(outcome.body, parse_float=Decimal)["rows"]
+        return outcome.plan.name, [row["values"][measure] for row in rows]
+
+    highest = [Decimal("175.66"), Decimal("175.67")]
+    assert await taken("max") == ("columns-day", highest)
+    await add_items(database, year, [(NOON, Decimal(1_000), "a", "x")])
+    async with database.transaction() as connection:
+        await connection.execute(
+            "UPDATE rollup_rows SET items = items + 1, amount = amount + 1000 "
+            "WHERE store_id = $1 AND bucket = '2024-03-10' AND k0 IN ('', 'a')",
+            year.store_id,
+        )
+        await connection.execute(
+            "UPDATE rollups SET synced_version = synced_version + 1 WHERE store_id = $1",
+            year.store_id,
+        )
+    assert await taken("count") == ("columns-day", [8_785, 8_784])
+    assert await taken("max") == ("raw", [1_000, highest[1]])
+    assert (year.store_id, year.register_id) in await registers_behind(database, limit=1_000)
+    # One that knows better folds on: what it lacks does not become whole by that.
+    await add_items(database, year, [(NOON, Decimal(-1_000), "b", "x")])
+    await _fold(database, year)
+    assert await taken("min") == ("raw", [0, -1_000])
+    await complete(database, year.store_id, year.register_id)
+    assert await taken("min") == ("columns-day", [0, -1_000])
+    assert await taken("max") == ("columns-day", [1_000, highest[1]])
+    assert await taken("count") == ("columns-day", [8_785, 8_785])
+    assert (year.store_id, year.register_id) not in await registers_behind(database, limit=1_000)
 
 
 async def test_limits_are_told(year: Register, database: Database) -> None:
