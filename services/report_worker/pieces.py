@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from shared.objects import BoundedPipe, PipeBrokenError
 
 # A piece is made to fit: the connection that reads it is then free for the next one.
-PIECE_BYTES = 5 * 1024 * 1024
+PIECE_BYTES = 6 * 1024 * 1024
 
 
 class Room:

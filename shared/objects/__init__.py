@@ -2,6 +2,7 @@
 
 pipe           bytes on their way from async code to a thread, bounded, counted and hashed
 store          `ObjectStore`: upload, stat, remove, presigned links, stale uploads
+parts          an object sent in parts, out of one buffer
 client         the minio clients: one that talks to the store, one that only signs
 stale_uploads  multipart uploads that nobody will complete
 refusals       what the store answered, as errors of our own tree

@@ -1,9 +1,9 @@
 """Bytes on their way from async code to a thread: bounded, counted, hashed if that is asked for.
 
 Comes in: `write` from the event loop (or `put` from a thread), then `close`, or `fail`. Goes out:
-`read` in the thread that takes them. A failure on either side reaches the other as an exception:
-b"" means the end and nothing else, because an uploader takes it for the end of a whole object
-(measured).
+`read_into` or `read_chunk` in the thread that takes them. A failure on either side reaches the
+other as an exception: nothing more means the end and nothing else, because an uploader takes it for
+the end of a whole object.
 """
 
 from __future__ import annotations
@@ -68,33 +68,32 @@ class BoundedPipe:
                 self._held = 0
             self._tell()
 
-    def read(self, size: int = -1) -> bytes:
-        """Exactly `size` bytes, fewer only at the end (negative: all). Raises `PipeBrokenError`.
-
-        It returns whole parts because the minio client joins what it gets by `+=`, which is
-        quadratic in the number of pieces.
-        """
-        pieces: list[bytes | memoryview] = []
-        wanted = size
-        while wanted != 0:
-            piece = self._take(wanted)
-            if piece is None:
-                break
-            pieces.append(piece)
-            wanted -= len(piece)
-        return self._account(b"".join(pieces))
+    def read_into(self, buffer: memoryview) -> int:
+        """Fill the buffer; how many bytes, fewer than it has only at the end. Raises
+        `PipeBrokenError`."""
+        filled = 0
+        while filled < len(buffer) and (piece := self._take(len(buffer) - filled)) is not None:
+            buffer[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        self._account(buffer[:filled])
+        return filled
 
     def read_chunk(self) -> bytes:
         """What is there, as it was written; b"" at the end."""
         piece = self._take(-1)
         # It is what was written, and no copy of it, unless somebody has read a part of it.
-        return self._account(b"" if piece is None else bytes(piece))
+        data = b"" if piece is None else bytes(piece)
+        self._account(data)
+        return data
 
-    def _account(self, data: bytes) -> bytes:
+    def read(self) -> bytes:
+        """Everything, to the end. Raises `PipeBrokenError`."""
+        return b"".join(iter(self.read_chunk, b""))
+
+    def _account(self, data: bytes | memoryview) -> None:
         if self._digest is not None:
             self._digest.update(data)
         self.bytes_read += len(data)
-        return data
 
     def _append(self, data: bytes) -> bool:
         with self._changed:

@@ -14,19 +14,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import BinaryIO, Self, TypeVar, cast
+from typing import Self, TypeVar
 
 from shared.errors import TallyportError
 from shared.objects.client import http_pool, signing_client, talking_client
 from shared.objects.disposition import attachment
 from shared.objects.disposition import content_type as type_of
+from shared.objects.parts import put_in_parts
 from shared.objects.pipe import BoundedPipe, PipeBrokenError
 from shared.objects.refusals import STORE_ERRORS, is_already_there, is_missing, refusal
 from shared.objects.stale_uploads import abort_uploads
 from shared.settings import ObjectStoreSettings
 
-# The least that S3 takes; 10,000 of them are 52 GB. The client holds each of them three times.
-PART_BYTES = 5 * 1024 * 1024
 QUICK_THREADS = 4
 PROBLEM_SECONDS = 5.0
 UNDO_SECONDS = 3.0
@@ -111,15 +110,7 @@ class ObjectStore:
 
     def _put(self, key: str, source: BoundedPipe, content_type: str) -> UploadedObject:
         try:
-            result = self._client.put_object(
-                self._bucket,
-                key,
-                cast(BinaryIO, source),
-                length=-1,
-                part_size=PART_BYTES,
-                num_parallel_uploads=1,  # more would leak threads at each failure
-                content_type=content_type,
-            )
+            etag = put_in_parts(self._client, self._bucket, key, source, content_type)
         except PipeBrokenError:
             raise
         except STORE_ERRORS as error:
@@ -128,7 +119,7 @@ class ObjectStore:
         except BaseException as error:
             source.fail(error)
             raise
-        return UploadedObject(key, source.bytes_read, source.sha256, result.etag or "")
+        return UploadedObject(key, source.bytes_read, source.sha256, etag)
 
     async def _undo(self, key: str, done: asyncio.Future[UploadedObject]) -> None:
         """Wait for the thread; if it was quicker than the cancellation, take the object back. A

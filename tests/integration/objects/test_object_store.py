@@ -16,6 +16,7 @@ from minio import Minio
 
 from shared.errors import InternalError, UnavailableError
 from shared.objects import BoundedPipe, ObjectStore, PipeBrokenError
+from shared.objects.parts import PART_BYTES
 from shared.objects.stale_uploads import list_uploads
 from shared.settings import ObjectStoreSettings
 from tests.waiting import until
@@ -64,7 +65,9 @@ def open_uploads(client: Minio, bucket: str, key: str) -> int:
     return len(list_uploads(client, bucket, key).uploads)
 
 
-@pytest.mark.parametrize("size", [0, 1, 8 * MIB, 8 * MIB + 1, 20 * MIB])
+@pytest.mark.parametrize(
+    "size", [0, 1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES, 23 * MIB]
+)
 async def test_round_trip(objects: ObjectStore, key: str, size: int) -> None:
     data = secrets.token_bytes(MIB) * (size // MIB) + b"x" * (size % MIB)
     pipe = BoundedPipe()

@@ -17,8 +17,9 @@ async def test_what_is_written_is_read_in_the_sizes_asked_for() -> None:
 
     def read_all() -> list[bytes]:
         parts = []
-        while part := pipe.read(70_001):
-            parts.append(part)
+        buffer = bytearray(70_001)
+        while filled := pipe.read_into(memoryview(buffer)):
+            parts.append(bytes(buffer[:filled]))
         return parts
 
     reading = asyncio.create_task(asyncio.to_thread(read_all))
@@ -42,21 +43,21 @@ async def test_a_full_pipe_makes_its_writer_wait() -> None:
     waiting = asyncio.create_task(pipe.write(b"y"))
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(asyncio.shield(waiting), timeout=0.05)
-    assert pipe.read(10) == b"x" * 10
+    assert pipe.read_chunk() == b"x" * 10
     await asyncio.wait_for(waiting, timeout=5)
 
 
 async def test_a_failed_writer_is_never_an_end() -> None:
     pipe = BoundedPipe()
     await pipe.write(b"half")
-    reading = asyncio.create_task(asyncio.to_thread(pipe.read, 100))
+    reading = asyncio.create_task(asyncio.to_thread(pipe.read_into, memoryview(bytearray(100))))
     pipe.fail(ConnectionError("lost"))
     with pytest.raises(PipeBrokenError) as caught:
         await reading
     assert isinstance(caught.value.__cause__, ConnectionError)
     pipe.close()
     with pytest.raises(PipeBrokenError):
-        pipe.read(1)
+        pipe.read_chunk()
 
 
 async def test_a_failed_reader_stops_its_writer() -> None:
@@ -72,7 +73,7 @@ async def test_a_writer_in_a_thread_waits_and_fails_as_well() -> None:
     pipe = BoundedPipe(bytes_max=1)
     pipe.put(b"x")
     waiting = asyncio.create_task(asyncio.to_thread(pipe.put, b"y"))
-    assert pipe.read(1) == b"x"
+    assert pipe.read_chunk() == b"x"
     await asyncio.wait_for(waiting, timeout=5)
     blocked = asyncio.create_task(asyncio.to_thread(pipe.put, b"z"))
     pipe.fail(ConnectionError("lost"))
