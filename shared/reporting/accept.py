@@ -63,8 +63,7 @@ async def accept_report(
             before = await _remember(connection, new, idempotency)
             if before is not None:
                 return _replay(before, idempotency)
-        written, read = await estimate_rows(connection, new, at_most=large_rows + 1)
-        is_large = read > large_rows
+        written, is_large = await _estimated(connection, new, large_rows)
         report = await reports.insert_report(
             connection, new, is_large=is_large, rows_estimated=written
         )
@@ -114,6 +113,24 @@ def _replay(before: idempotency_keys.RememberedAnswer, idempotency: Idempotency)
     if before.status is None or before.body is None:
         raise _still_running()
     return Accepted(before.report_id, before.status, before.body, replayed=True)
+
+
+async def _estimated(
+    connection: Connection, new: NewReport, large_rows: int
+) -> tuple[int | None, bool]:
+    """(about how many rows will be written, whether it is large). What cannot be counted in time,
+    because a table is locked or the database is busy, is accepted as large: that queue is for
+    what may take long, and its worker estimates anew."""
+    trying = connection.transaction()  # a savepoint: the limits end with it
+    await trying.start()
+    try:
+        await connection.execute(_SQL["limit_estimate"])
+        written, read = await estimate_rows(connection, new, at_most=large_rows + 1)
+    except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError):
+        return None, True
+    finally:
+        await trying.rollback()
+    return written, read > large_rows
 
 
 async def estimate_rows(connection: Connection, new: NewReport, *, at_most: int) -> tuple[int, int]:

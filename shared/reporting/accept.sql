@@ -33,3 +33,8 @@ SELECT (SELECT count(*) FROM (
 -- name: limit_lock_wait
 -- A second request with the same key waits for the first, but not for ever.
 SET LOCAL lock_timeout = '2s';
+
+-- name: limit_estimate
+-- Counting only chooses a queue: no report waits long for it, least of all for somebody's lock.
+SET LOCAL lock_timeout = '200ms';
+SET LOCAL statement_timeout = '1s';

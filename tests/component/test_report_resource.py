@@ -324,3 +324,25 @@ async def test_many_at_once_are_all_accepted_in_order(client: Client) -> None:
     paths = {response.headers["Location"] for response, _ in made}
     assert len(paths) == 20
     assert (await client.get("/reports?limit=300"))["total_items"] == 20
+
+
+async def test_a_report_is_accepted_while_its_table_is_locked(
+    client: Client, database: Database, store: Store
+) -> None:
+    """Its rows are counted to choose a queue, and only if that is quick."""
+    async with database.transaction() as holding:
+        await holding.execute("LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
+        async with asyncio.timeout(10):
+            report = await client.post("/reports", ASK, status=201)
+        async with database.acquire() as connection:
+            is_large = await connection.fetchval(
+                "SELECT is_large FROM reports WHERE store_id = $1", store.store_id
+            )
+        assert is_large
+        assert report["progress"]["rows_estimated"] is None
+
+    async def is_ready() -> bool:
+        shown = await client.get(_path(report["_links"]["self"]))
+        return bool(shown["status"] == "ready")
+
+    await until(is_ready, seconds=30, what="the report to be ready")
