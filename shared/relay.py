@@ -22,6 +22,7 @@ from shared.database import outbox
 from shared.database.outbox import Promise
 from shared.database.pool import PASSING_ERRORS, Database
 from shared.errors import TallyportError
+from shared.failpoints import Step
 from shared.listening import Listener, within
 from shared.messaging.backoff import full_jitter
 from shared.messaging.cloud_events import cloud_event_headers
@@ -80,7 +81,7 @@ class Relay:
         sent = left = 0
         refused: set[str] = set()
         while True:
-            async with self._database.transaction() as connection:
+            async with self._database.transaction(step=Step.OUTBOX_RELAY) as connection:
                 promises = await outbox.take(connection, limit=BATCH, without=refused)
                 kept = await self._publish(promises)
                 left_here = {promise.outbox_id for promise in kept}

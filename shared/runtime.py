@@ -25,7 +25,8 @@ import uvloop
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsError
 
-from shared.settings import OperationsSettings, TelemetrySettings
+from shared import failpoints
+from shared.settings import FailpointSettings, OperationsSettings, TelemetrySettings
 from shared.telemetry import configure_logging
 
 GRACEFUL, CRASHED, MISCONFIGURED = 0, 1, 2
@@ -48,6 +49,9 @@ class ServiceSettings(Protocol):
     @property
     def operations(self) -> OperationsSettings: ...
 
+    @property
+    def failpoints(self) -> FailpointSettings: ...
+
 
 S = TypeVar("S", bound=ServiceSettings)
 Serve = Callable[[S, asyncio.Event], Awaitable[None]]
@@ -61,6 +65,7 @@ def run(serve: Serve[S], load: Callable[[], S], *, service: str) -> int:
         sys.stderr.write(f"{service}: the settings are wrong\n{explain(error)}\n")
         return MISCONFIGURED
     configure_logging(settings.telemetry, service=service)
+    failpoints.arm(settings.failpoints.plan)
     # What is there by now stays.
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.failpoints.plan import Plan, parse
+
 
 def _block(prefix: str) -> SettingsConfigDict:
     return SettingsConfigDict(
@@ -115,3 +117,24 @@ class DownloadSettings(BaseSettings):
         le=604_800,
         validation_alias=AliasChoices("DOWNLOAD_LINK_SECONDS", "link_seconds"),
     )
+
+
+class FailpointSettings(BaseSettings):
+    """What tests let go wrong inside of a process (`shared.failpoints`); nothing otherwise."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    text: str = Field(
+        default="", validation_alias=AliasChoices("TALLYPORT_FAILPOINTS", "failpoints")
+    )
+
+    @field_validator("text")
+    @classmethod
+    def _can_be_read(cls, value: str) -> str:
+        parse(value)
+        return value
+
+    @property
+    def plan(self) -> Plan | None:
+        """None where no point is named."""
+        return parse(self.text) if self.text else None

@@ -9,6 +9,7 @@ from shared.settings import (
     BrokerSettings,
     DatabaseSettings,
     DownloadSettings,
+    FailpointSettings,
     ObjectStoreSettings,
     OperationsSettings,
     ReportSettings,
@@ -59,3 +60,4 @@ class GatewayServiceSettings(BaseSettings):
     downloads: DownloadSettings = Field(default_factory=DownloadSettings)
     operations: OperationsSettings = Field(default_factory=OperationsSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    failpoints: FailpointSettings = Field(default_factory=FailpointSettings)

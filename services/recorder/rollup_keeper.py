@@ -21,6 +21,7 @@ from shared.contracts.rollups import RollupRequest
 from shared.database import accounts, registers
 from shared.database.pool import Database
 from shared.errors import NotFoundError, TallyportError
+from shared.failpoints import Step
 from shared.rollups import definitions
 from shared.rollups.checking import check
 from shared.rollups.folding import complete, fold, registers_behind
@@ -71,7 +72,7 @@ class RollupKeeper:
         store_id, register_id = request.store_id, request.register_id
         grid = Grid(Grain.DAY, request.zone)
         columns = tuple(sorted(request.columns))
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(step=Step.ROLLUP_WISH) as connection:
             held = await definitions.of_register(connection, store_id, register_id)
             if not any(r.grid == grid and r.columns == columns for r in held):
                 if sum(1 for r in held if r.columns) >= self._settings.rollups_max:
@@ -134,7 +135,7 @@ class RollupKeeper:
         return self._sales[store_id]
 
     async def _ensure_totals(self, store_id: int, register_id: int) -> None:
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(step=Step.ROLLUP_ENSURE) as connection:
             store = await accounts.find_store(connection, store_id)
             if store is None:
                 return

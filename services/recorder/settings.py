@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.settings import (
     BrokerSettings,
     DatabaseSettings,
+    FailpointSettings,
     OperationsSettings,
     TelemetrySettings,
 )
@@ -40,3 +41,4 @@ class RecorderServiceSettings(BaseSettings):
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     operations: OperationsSettings = Field(default_factory=OperationsSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    failpoints: FailpointSettings = Field(default_factory=FailpointSettings)

@@ -15,6 +15,7 @@ import structlog
 from shared.database.pool import Connection, Database
 from shared.database.queries import load_queries
 from shared.errors import UnavailableError
+from shared.failpoints import Step
 
 T = TypeVar("T")
 
@@ -33,7 +34,7 @@ async def write(database: Database, work: Callable[[Connection], Awaitable[T]]) 
     """
     for attempt in range(1, ATTEMPTS_MAX + 1):
         try:
-            async with database.transaction() as connection:
+            async with database.transaction(step=Step.RECORD) as connection:
                 return await work(connection)
         except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
             _log.warning("recording.repeated", attempt=attempt, reason=str(error))

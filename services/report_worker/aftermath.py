@@ -17,6 +17,7 @@ from shared.database import outbox, report_builds, reports
 from shared.database.pool import PASSING_ERRORS, Database
 from shared.database.reports import Report
 from shared.errors import TallyportError
+from shared.failpoints import Step
 from shared.messaging.backoff import full_jitter
 from shared.objects import ObjectStore
 from shared.relay import Relay
@@ -66,7 +67,7 @@ class Aftermath:
     async def of_release(self, report: Report) -> None:
         """A worker that stops gives the report back; it costs no attempt."""
         with suppress(*PASSING_ERRORS):
-            async with self.database.transaction() as connection:
+            async with self.database.transaction(step=Step.REPORT_RELEASE) as connection:
                 await report_builds.release_report(connection, report)
 
     async def _retry(self, report: Report, spent: int, code: str, message: str) -> Report | None:
@@ -75,13 +76,13 @@ class Aftermath:
             base_seconds=self.settings.backoff_seconds_min,
             seconds_max=self.settings.backoff_seconds_max,
         )
-        async with self.database.transaction() as connection:
+        async with self.database.transaction(step=Step.REPORT_RETRY) as connection:
             return await report_builds.retry_report(
                 connection, report, delay_seconds=delay_seconds, code=code, message=message
             )
 
     async def _fail(self, report: Report, code: str, message: str) -> Report | None:
-        async with self.database.transaction() as connection:
+        async with self.database.transaction(step=Step.REPORT_FAIL) as connection:
             failed = await report_builds.fail_report(connection, report, code=code, message=message)
             if failed is not None:
                 await outbox.enqueue_event(connection, report.store_id, failed_event(failed))

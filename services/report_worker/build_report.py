@@ -19,11 +19,13 @@ from services.report_worker.heartbeat import AttemptLostError, keep_alive
 from services.report_worker.outcome import Ending, Outcome, ready_event
 from services.report_worker.production import Produced, Production, first_cause
 from services.report_worker.settings import WorkerSettings
+from shared import failpoints
 from shared.contracts.reports import ReportBuild
 from shared.contracts.routes import build_queue
 from shared.database import outbox, report_builds, report_uploads
 from shared.database.pool import Connection, Database
 from shared.database.reports import Report
+from shared.failpoints import Step
 from shared.relay import Relay
 from shared.settings import ReportSettings
 
@@ -43,7 +45,7 @@ class ReportBuilder:
     async def take(self, store_id: int, report_id: int) -> Report | None:
         """What to build for a message: its report, or one of a store whose turn it is before. Then
         the message's report gets another message, behind those that wait."""
-        async with self.database.transaction() as connection:
+        async with self.database.transaction(step=Step.REPORT_TAKE) as connection:
             owed = await report_builds.find_owed(connection, store_id, report_id)
             report = None
             if owed is not None:
@@ -61,7 +63,7 @@ class ReportBuilder:
     async def claim(self, store_id: int, report_id: int) -> Report | None:
         """Take the report for one attempt. None: somebody else has it, or it is done, or its store
         has its share of builds (then it is looked at again in a few seconds)."""
-        async with self.database.transaction() as connection:
+        async with self.database.transaction(step=Step.REPORT_CLAIM) as connection:
             await report_builds.lock_builds(connection, store_id)
             report = await self._claim(connection, store_id, report_id)
             if report is None and await report_builds.is_due(connection, store_id, report_id):
@@ -121,8 +123,10 @@ class ReportBuilder:
 
         async def note_upload(key: str) -> None:
             async with self.database.acquire() as connection:
+                await failpoints.before(Step.UPLOAD_NOTE, connection.terminate)
                 if not await report_uploads.note_upload(connection, report, key):
                     raise AttemptLostError
+                await failpoints.after(Step.UPLOAD_NOTE, connection.terminate)
             keys.append(key)
 
         produced = await self.production.produce(report, export, format_, progress, note_upload)
@@ -135,7 +139,7 @@ class ReportBuilder:
 
     async def _finish(self, report: Report, produced: Produced) -> Outcome:
         """Publish the object, with its files and the promise of the event, or nothing of it."""
-        async with self.database.transaction() as connection:
+        async with self.database.transaction(step=Step.REPORT_FINISH) as connection:
             finished = await report_builds.finish_report(
                 connection,
                 report,

@@ -11,9 +11,11 @@ import asyncio
 import structlog
 
 from services.report_worker.copying import Progress
+from shared import failpoints
 from shared.database import report_builds
 from shared.database.pool import PASSING_ERRORS, Database
 from shared.database.reports import Report
+from shared.failpoints import Step
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +38,7 @@ async def keep_alive(
         await asyncio.sleep(heartbeat_seconds)
         try:
             async with database.acquire() as connection:
+                await failpoints.before(Step.REPORT_HEARTBEAT, connection.terminate)
                 alive = await report_builds.renew_lease(
                     connection,
                     report,
@@ -44,6 +47,7 @@ async def keep_alive(
                     rows_written=progress.rows,
                     rows_estimated=progress.rows_estimated,
                 )
+                await failpoints.after(Step.REPORT_HEARTBEAT, connection.terminate)
         except PASSING_ERRORS as error:
             log.warning("report.heartbeat_missed", reason=str(error))
             continue

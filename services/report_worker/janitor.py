@@ -13,9 +13,11 @@ from datetime import timedelta
 
 import structlog
 
+from shared import failpoints
 from shared.database import idempotency_keys, report_uploads
 from shared.database.pool import PASSING_ERRORS, Database
 from shared.database.report_uploads import AbandonedUpload
+from shared.failpoints import Step
 from shared.objects import ObjectStore
 
 BATCH = 100
@@ -51,7 +53,7 @@ class Janitor:
 
     async def clean(self) -> int:
         """Once; how many objects went. Raises `UnavailableError` or `InternalError`."""
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(step=Step.JANITOR_EXPIRE) as connection:
             await report_uploads.expire_files(connection)
             await idempotency_keys.expire_keys(connection)
         removed = 0
@@ -71,4 +73,6 @@ class Janitor:
         await self._objects.remove_stale_uploads(upload.object_key, timedelta(0))
         await self._objects.remove(upload.object_key)
         async with self._database.acquire() as connection:
+            await failpoints.before(Step.UPLOAD_FORGET, connection.terminate)
             await report_uploads.forget_upload(connection, upload)
+            await failpoints.after(Step.UPLOAD_FORGET, connection.terminate)

@@ -16,6 +16,7 @@ from shared.contracts.reports import ReportBuild
 from shared.contracts.routes import build_queue
 from shared.database import outbox, report_builds
 from shared.database.pool import PASSING_ERRORS, Connection, Database
+from shared.failpoints import Step
 from shared.relay import Relay
 from shared.settings import ReportSettings
 
@@ -43,7 +44,7 @@ class Reaper:
 
     async def reap(self) -> None:
         """Once. Raises `UnavailableError`."""
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(step=Step.REPORT_REAP) as connection:
             if not await report_builds.lock_reaper(connection):
                 return
             dispatched = await self._reap(connection)

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.settings import (
     BrokerSettings,
     DatabaseSettings,
+    FailpointSettings,
     ObjectStoreSettings,
     OperationsSettings,
     ReportSettings,
@@ -65,3 +66,4 @@ class WorkerServiceSettings(BaseSettings):
     links: LinkSettings = Field(default_factory=LinkSettings)
     operations: OperationsSettings = Field(default_factory=OperationsSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    failpoints: FailpointSettings = Field(default_factory=FailpointSettings)

@@ -19,8 +19,10 @@ import orjson
 import structlog
 from asyncpg.pool import PoolConnectionProxy
 
+from shared import failpoints
 from shared.database.queries import load_queries
 from shared.errors import TallyportError, UnavailableError
+from shared.failpoints import Step
 from shared.settings import DatabaseSettings
 
 # In quotes: the driver's classes are generic in its type stubs only.
@@ -209,13 +211,17 @@ class Database:
         isolation: Isolation = "read_committed",
         readonly: bool = False,
         seconds_max: float | None = None,
+        step: Step | None = None,
     ) -> AsyncIterator[Connection]:
-        """A connection in a transaction: committed at the end, rolled back on an exception."""
-        async with (
-            self.acquire(seconds_max=seconds_max) as connection,
-            connection.transaction(isolation=isolation, readonly=readonly),
-        ):
-            yield connection
+        """A connection in a transaction: committed at the end, rolled back on an exception. `step`
+        names the commit of one that writes."""
+        async with self.acquire(seconds_max=seconds_max) as connection:
+            async with connection.transaction(isolation=isolation, readonly=readonly):
+                yield connection
+                if step is not None:
+                    await failpoints.before(step, connection.terminate)
+            if step is not None:
+                await failpoints.after(step, connection.terminate)
 
     async def problem(self) -> str | None:
         """None, or why the database cannot be used now (for `/readyz`)."""

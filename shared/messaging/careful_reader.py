@@ -58,6 +58,13 @@ def _readable(payload: bytes) -> bytes:
 class CarefulTransport(TransportFactory):
     """TCP or TLS, by the scheme of the address."""
 
+    _current: asyncio.BaseTransport | None = None
+
+    def abort(self) -> None:
+        """End what was created last, without a farewell."""
+        if isinstance(self._current, asyncio.WriteTransport):
+            self._current.abort()
+
     async def create(
         self, url: URL, **kwargs: Any
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -74,4 +81,5 @@ class CarefulTransport(TransportFactory):
             )
         except OSError as error:
             raise AMQPConnectionError(*error.args) from error
+        self._current = transport
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)

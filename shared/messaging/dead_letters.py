@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
+from shared import failpoints
 from shared.contracts.routes import DEAD, Queue
 from shared.errors import TallyportError
+from shared.failpoints import Step
 from shared.messaging.envelope import PERSISTENT
 from shared.messaging.publisher import Publisher
 from shared.telemetry import redact
@@ -61,6 +63,7 @@ class DeadLetters:
         }
         _make_encodable(properties)
         async with self._one_at_a_time:
+            await failpoints.before(Step.MESSAGE_DEAD_LETTER)
             await self._publisher.send(
                 exchange=DEAD,
                 routing_key=queue.name,
@@ -68,6 +71,7 @@ class DeadLetters:
                 properties=properties,
                 mandatory=True,
             )
+            await failpoints.after(Step.MESSAGE_DEAD_LETTER)
 
 
 def _make_encodable(properties: Basic.Properties) -> None:

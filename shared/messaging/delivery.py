@@ -15,9 +15,12 @@ from typing import Any
 
 from aiormq.abc import DeliveredMessage
 
+from shared import failpoints
 from shared.contracts.message import Message
 from shared.contracts.routes import CONTENT_TYPE
+from shared.failpoints import Step
 from shared.messaging.frames import acknowledge_at_once
+from shared.messaging.plain_connection import abort
 
 # Writing a few bytes to a socket; longer only when the line is dead and nobody has noticed.
 SETTLE_SECONDS = 5.0
@@ -65,12 +68,16 @@ class Receipt:
         """The channel is gone: somebody else, or we ourselves, will get the message again."""
         return self._message.channel.is_closed
 
-    async def acknowledge(self) -> None:
+    async def acknowledge(self, step: Step = Step.MESSAGE_ACKNOWLEDGE) -> None:
+        if self.is_settled:
+            return
+        await failpoints.before(step, self._drop_connection)
         tag = self._take()
         if tag is not None and not acknowledge_at_once(self._message.channel, tag):
             with suppress(Exception):
                 async with asyncio.timeout(SETTLE_SECONDS):
                     await self._message.channel.basic_ack(tag, wait=False)
+        await failpoints.after(step, self._drop_connection)
 
     async def give_back(self) -> None:
         """Put it back where it was, for any consumer."""
@@ -79,6 +86,9 @@ class Receipt:
             with suppress(Exception):
                 async with asyncio.timeout(SETTLE_SECONDS):
                     await self._message.channel.basic_nack(tag, requeue=True, wait=False)
+
+    def _drop_connection(self) -> None:
+        abort(self._message.channel.connection)
 
     def _take(self) -> int | None:
         """The tag to settle, the first time, while its channel lives."""
@@ -95,10 +105,10 @@ class SharedReceipt(Receipt):
         super().__init__(message)
         self._whole = whole
 
-    async def acknowledge(self) -> None:
+    async def acknowledge(self, step: Step = Step.MESSAGE_ACKNOWLEDGE) -> None:
         if not self.is_settled:
             self.is_settled = True
-            await self._whole.part_settled(given_back=False)
+            await self._whole.part_settled(given_back=False, step=step)
 
     async def give_back(self) -> None:
         if not self.is_settled:
@@ -114,11 +124,13 @@ class Whole:
         self._left = parts
         self._given_back = False
 
-    async def part_settled(self, *, given_back: bool) -> None:
+    async def part_settled(
+        self, *, given_back: bool, step: Step = Step.MESSAGE_ACKNOWLEDGE
+    ) -> None:
         self._left -= 1
         self._given_back |= given_back
         if self._left == 0:
             if self._given_back:
                 await self._receipt.give_back()
             else:
-                await self._receipt.acknowledge()
+                await self._receipt.acknowledge(step)

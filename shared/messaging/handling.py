@@ -18,6 +18,7 @@ from aiormq.abc import DeliveredMessage
 from shared.contracts.message import Message
 from shared.contracts.routes import Queue, QueueType
 from shared.errors import InternalError, TallyportError, UnavailableError
+from shared.failpoints import Step
 from shared.messaging.askers import Asker
 from shared.messaging.backoff import full_jitter
 from shared.messaging.connection import Broker
@@ -88,7 +89,7 @@ class Handling:
                 early = True
                 self.acknowledged_early += 1
                 await self._before_early_ack()
-                await receipt.acknowledge()
+                await receipt.acknowledge(Step.MESSAGE_ACKNOWLEDGE_EARLY)
 
         delivery = Delivery(
             message_id=_message_id(command, properties.message_id),

@@ -11,7 +11,6 @@ import asyncio
 import itertools
 import time
 
-import aiormq
 import structlog
 from aiormq.abc import AbstractConnection
 from yarl import URL
@@ -19,9 +18,9 @@ from yarl import URL
 from shared.errors import UnavailableError
 from shared.messaging.backoff import full_jitter
 from shared.messaging.cancellation import stray_cancellation_is, tidy_up
-from shared.messaging.careful_reader import CarefulTransport
 from shared.messaging.declaration import declare
 from shared.messaging.metrics import CONNECTED
+from shared.messaging.plain_connection import PlainConnection
 from shared.messaging.topology import Topology
 from shared.settings import BrokerSettings
 from shared.telemetry import redact
@@ -34,12 +33,6 @@ REDECLARE_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
-
-
-class _Connection(aiormq.Connection):
-    """With room for a burst of frames that are written without waiting (`frames`)."""
-
-    FRAME_BUFFER_SIZE = 4_096
 
 
 class KeptConnection:
@@ -105,11 +98,7 @@ class KeptConnection:
             await asyncio.sleep(pause)
 
     async def _live_once(self) -> None:
-        connection = _Connection(
-            next(self._urls),
-            client_properties={"connection_name": self.name},
-            transport_factory=CarefulTransport(),
-        )
+        connection = PlainConnection(next(self._urls), name=self.name)
         try:
             async with asyncio.timeout(self.settings.connect_seconds):
                 await connection.connect()

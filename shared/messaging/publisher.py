@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 
 from aiormq.exceptions import AMQPError, DeliveryError, PublishError
 from pamqp.commands import Basic
 
+from shared import failpoints
 from shared.contracts.message import Message
 from shared.contracts.routes import (
     CONTENT_TYPE,
@@ -24,12 +26,14 @@ from shared.contracts.routes import (
     Queue,
 )
 from shared.errors import UnavailableError
+from shared.failpoints import Step
 from shared.messaging.cancellation import stray_cancellation_is
 from shared.messaging.cloud_events import cloud_event_headers
 from shared.messaging.codec import encode
 from shared.messaging.connection import Broker
 from shared.messaging.envelope import PERSISTENT, properties_of
 from shared.messaging.metrics import PUBLISHED
+from shared.messaging.plain_connection import abort
 
 _LOST = "the connection to the broker was lost while publishing"
 
@@ -129,6 +133,8 @@ class Publisher:
                     # A message handed to a blocked connection would still be delivered when the
                     # alarm is over, long after its sender was told that it failed.
                     await channel.connection.ready()
+                    drop = partial(abort, channel.connection)
+                    await failpoints.before(Step.MESSAGE_PUBLISH, drop)
                     await channel.basic_publish(
                         body,
                         exchange=exchange,
@@ -136,6 +142,7 @@ class Publisher:
                         properties=properties,
                         mandatory=mandatory,
                     )
+                    await failpoints.after(Step.MESSAGE_PUBLISH, drop)
         except PublishError:
             raise UnavailableError(f"no queue takes {routing_key}: nothing was sent") from None
         except DeliveryError:

@@ -14,15 +14,18 @@ from uuid import uuid4
 import structlog
 from pamqp.commands import Basic
 
+from shared import failpoints
 from shared.contracts.message import Message
 from shared.contracts.routes import CONTENT_TYPE
 from shared.errors import TallyportError, UnavailableError, to_failure
+from shared.failpoints import Step
 from shared.messaging.batch import CONTENT_TYPE_BATCH, ENTRIES_MAX, Entry, pack
 from shared.messaging.codec import encode
 from shared.messaging.connection import Broker
 from shared.messaging.delivery import Answer, Reply
 from shared.messaging.envelope import TRANSIENT
 from shared.messaging.frames import publish_at_once
+from shared.messaging.plain_connection import abort
 from shared.messaging.topology import REPLY_QUEUE_PREFIX
 
 log = structlog.get_logger(__name__)
@@ -57,12 +60,18 @@ class Replies:
         try:
             if self._broker.unconfirmed.problem():
                 await self._wait_for_channel()
+            await failpoints.before(Step.MESSAGE_REPLY, self._drop_connection)
             if self._together and correlation_id and reply_to.startswith(REPLY_QUEUE_PREFIX):
                 self._send_soon(reply_to, correlation_id, answer)
             else:
                 self._publish(reply_to, _entry(correlation_id or "", answer))
-        except (RuntimeError, UnavailableError, TimeoutError) as error:
+            await failpoints.after(Step.MESSAGE_REPLY, self._drop_connection)
+        except (RuntimeError, UnavailableError, OSError) as error:
             log.warning("reply.lost", reason=str(error) or "no connection to answer on")
+
+    def _drop_connection(self) -> None:
+        if self._broker.publishing.current is not None:
+            abort(self._broker.publishing.current)
 
     async def _wait_for_channel(self) -> None:
         async with asyncio.timeout(self._broker.settings.publish_seconds):

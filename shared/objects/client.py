@@ -6,21 +6,54 @@ six times 300 seconds for a silent server.
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
 from minio import Minio
 
+from shared import failpoints
+from shared.failpoints import Step
 from shared.settings import ObjectStoreSettings
 
 RETRIES = 2
 _BUSY = (500, 502, 503, 504)
 
 
+class _Pool(urllib3.PoolManager):
+    """With failpoints around the requests that make, look at and remove an object."""
+
+    def urlopen(  # type: ignore[override]
+        self, method: str, url: str, redirect: bool = True, **kw: Any
+    ) -> urllib3.BaseHTTPResponse:
+        step = _step(method, url)
+        if step is None:
+            return super().urlopen(method, url, redirect, **kw)
+        failpoints.before_in_thread(step)
+        response = super().urlopen(method, url, redirect, **kw)
+        failpoints.after_in_thread(step)
+        return response
+
+
+def _step(method: str, url: str) -> Step | None:
+    """What the request is, by the S3 protocol."""
+    parts = urlsplit(url)
+    query, has_key = parts.query, parts.path.count("/") > 1
+    if method == "PUT" and has_key:
+        return Step.UPLOAD_PART if "partNumber=" in query else Step.UPLOAD_WHOLE
+    if method == "POST" and has_key:
+        return Step.UPLOAD_COMPLETE if "uploadId=" in query else Step.UPLOAD_BEGIN
+    if method == "HEAD" and has_key:
+        return Step.OBJECT_STAT
+    if method == "DELETE" and has_key and not query:
+        return Step.OBJECT_REMOVE
+    return None
+
+
 def http_pool(settings: ObjectStoreSettings, *, connections_max: int) -> urllib3.PoolManager:
     """Connections to the store. A refusal to be busy, and a lost connection, are asked twice more
     (never a POST: urllib3 repeats idempotent methods only)."""
-    return urllib3.PoolManager(
+    return _Pool(
         maxsize=connections_max,
         timeout=urllib3.Timeout(connect=settings.connect_seconds, read=settings.read_seconds),
         retries=urllib3.Retry(total=RETRIES, backoff_factor=0.2, status_forcelist=_BUSY),

@@ -17,6 +17,7 @@ from shared.database.pool import Connection, Database
 from shared.database.queries import load_queries
 from shared.database.reports import NewReport, Report
 from shared.errors import ConflictError, InvalidArgumentError
+from shared.failpoints import Step
 
 _SQL = load_queries(__file__)
 CREATED = 201
@@ -58,7 +59,7 @@ async def accept_report(
     Raises `InvalidArgumentError` when the key came with another request before, `ConflictError`
     while the first request with it is still running.
     """
-    async with database.transaction() as connection:
+    async with database.transaction(step=Step.REPORT_ACCEPT) as connection:
         if idempotency is not None:
             before = await _remember(connection, new, idempotency)
             if before is not None:

@@ -16,6 +16,7 @@ import asyncpg
 
 from shared.database.pool import Connection, Database
 from shared.database.queries import load_queries
+from shared.failpoints import Step
 from shared.rollups.grid import COVER_END, COVER_START, Grain, Grid, zone_digest
 
 _SQL = load_queries(__file__)
@@ -50,7 +51,7 @@ async def fold(
     """Fold the tail into the register's rollups, all at once. With `builds`, those that hold
     nothing yet instead: apart, because that can take long; of those by columns the ones that were
     asked for at least `asked_min` times."""
-    async with database.transaction() as connection:
+    async with database.transaction(step=Step.ROLLUP_FOLD) as connection:
         locked = await connection.fetch(_SQL["lock"], store_id, register_id, builds, asked_min)
         if not locked:
             return Folded(0, 0)
@@ -84,7 +85,7 @@ async def rebuild(
     what is recorded meanwhile is in the tail of both. With `only_incomplete` one that another
     process has completed meanwhile is left alone.
     """
-    async with database.transaction() as connection:
+    async with database.transaction(step=Step.ROLLUP_FOLD) as connection:
         rollup = await connection.fetchrow(_SQL["lock_one"], store_id, rollup_id)
         if rollup is None or (only_incomplete and rollup["has_extremes"]):
             return 0

@@ -28,13 +28,16 @@ import asyncio, sys, time
 from pydantic import Field
 from pydantic_settings import BaseSettings
 from shared.runtime import background, run
-from shared.settings import BrokerSettings, DownloadSettings, OperationsSettings, TelemetrySettings
+from shared.settings import (
+    BrokerSettings, DownloadSettings, FailpointSettings, OperationsSettings, TelemetrySettings,
+)
 
 class Settings(BaseSettings):
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     operations: OperationsSettings = Field(default_factory=OperationsSettings)
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     download: DownloadSettings = Field(default_factory=DownloadSettings)
+    failpoints: FailpointSettings = Field(default_factory=FailpointSettings)
 
 async def serve(settings, stop):
     print("ready", flush=True)

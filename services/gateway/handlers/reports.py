@@ -13,11 +13,13 @@ from aiohttp import web
 from services.gateway import access, bodies
 from services.gateway.dependencies import base_url, dependencies, representing
 from services.gateway.problems import HAL
+from shared import failpoints
 from shared.contracts.reports import ReportArguments
 from shared.database import reports
 from shared.database.accounts import Scope
 from shared.database.reports import Report
 from shared.errors import InvalidArgumentError, NotFoundError, TallyportError
+from shared.failpoints import Step
 from shared.reporting.accept import Idempotency, accept_report
 from shared.reporting.request import check_request
 from shared.reporting.resource import has_file
@@ -107,9 +109,11 @@ async def remove(request: web.Request) -> web.Response:
     caller = await access.caller(request, Scope.WRITE)
     parts = dependencies(request)
     async with parts.database.acquire() as connection:
+        await failpoints.before(Step.REPORT_DELETE, connection.terminate)
         removed = await reports.delete_report(
             connection, caller.store.store_id, access.path_id(request)
         )
+        await failpoints.after(Step.REPORT_DELETE, connection.terminate)
     if removed is None:
         raise no_such_report(request)
     if has_file(removed) and removed.object_key is not None:
