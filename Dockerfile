@@ -7,6 +7,20 @@
 ARG PYTHON_IMAGE=python:3.11.15-slim-bookworm
 
 
+# --- the gateway's page: Node comes as a wheel, what it builds with from the registry of npm ------
+FROM ${PYTHON_IMAGE} AS page
+# Behind mirrors, their addresses; packages are known by their hashes wherever they come from.
+ARG PIP_INDEX_URL
+ARG NPM_CONFIG_REGISTRY
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PYTHON=python
+WORKDIR /build
+COPY requirements-ui.lock /build/
+COPY scripts/page /build/scripts/
+COPY ui /build/ui
+COPY ui/.npmrc /build/ui/
+RUN ["bash", "scripts/page"]
+
+
 # --- what needs pip: everything below gets the result, not the tool ------------------------------
 FROM ${PYTHON_IMAGE} AS builder
 # Whoever builds behind a package mirror passes its address here; none is written in this file.
@@ -20,6 +34,7 @@ RUN ["python", "-m", "pip", "--python", "/opt/venv/bin/python", "install", \
 COPY shared /app/shared
 COPY services /app/services
 COPY cli /app/cli
+COPY --from=page /build/services/gateway/static /app/services/gateway/static
 # Compiled here, because the file system is read-only where it runs. Readable by everyone and
 # writable by nobody but root, whatever the umask of the checkout was.
 RUN python -m compileall -q --invalidation-mode unchecked-hash /app \

@@ -4,7 +4,7 @@ PYTHON_IN_VENV := .venv/bin/python
 READY := .venv/.setup-complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status logs test test-all check lint types architecture format docs lock clean
+.PHONY: help setup page page-if-possible demo up down status logs test test-all check lint types architecture format docs lock clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,10 +15,17 @@ setup: $(READY) ## make .venv with everything that is needed (again only after a
 $(READY): requirements-dev.lock pyproject.toml scripts/setup
 	@scripts/setup
 
-demo: setup ## start it all, import real data, build a report, ask for numbers, check them
+page: setup ## build the web page of the gateway (again only after a change of ui/)
+	@scripts/page
+
+# Offline it cannot be built, and all the rest works.
+page-if-possible: setup
+	@scripts/page || true
+
+demo: page-if-possible ## start it all, import real data, build a report, ask for numbers, check them
 	@$(PYTHON_IN_VENV) -m devstack demo
 
-up: setup ## start engines and services, and wait until they are ready
+up: page-if-possible ## start engines and services, and wait until they are ready
 	@$(PYTHON_IN_VENV) -m devstack up
 
 down: ## stop services and engines; the data stays
@@ -30,10 +37,10 @@ status: setup ## show what runs
 logs: setup ## the ends of all logs; NAME=gateway for one, FOLLOW=1 to stay
 	@$(PYTHON_IN_VENV) -m devstack logs $(NAME) $(if $(FOLLOW),--follow)
 
-test: setup ## the tests, on real engines, two processes at once; ARGS='-n 0 -k name' for some
+test: page-if-possible ## the tests, on real engines, two processes at once; ARGS='-n 0 -k name' for some
 	@$(PYTHON_IN_VENV) -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
 
-test-all: setup ## the slow ones too
+test-all: page-if-possible ## the slow ones too
 	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
 
 check: lint types architecture ## what CI asks besides the tests
@@ -61,7 +68,8 @@ lock: setup ## resolve pyproject.toml into the lock files anew
 clean: down ## stop everything; remove .venv, data, logs and caches
 	@if [ -x $(PYTHON_IN_VENV) ] && [ -d .run ]; then \
 		$(PYTHON_IN_VENV) -c "from pathlib import Path; from devstack.run_folder import wipe; wipe(Path('.run').resolve())"; fi
-	@rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist \
+		ui/node_modules ui/.node services/gateway/static
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Benchmarks have packages of their own (other engines to be measured beside), in a .venv of their own.

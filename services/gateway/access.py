@@ -22,7 +22,7 @@ from shared.errors import InvalidArgumentError
 
 STORE_HEADER = "Tallyport-Store"
 PRINCIPAL = web.RequestKey("principal", Principal)
-_PUBLIC_ROOTS = frozenset({"", "healthz", "readyz", "metrics", "openapi.json", "rels"})
+_PUBLIC_ROOTS = frozenset({"", "assets", "healthz", "readyz", "metrics", "openapi.json", "rels"})
 _UNAUTHENTICATED = "a valid bearer token is required"
 _ID_DIGITS_MAX = 18
 NOBODYS_STORE = ID_MAX

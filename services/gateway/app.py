@@ -12,7 +12,9 @@ from aiohttp import web
 from services.gateway.access import require_token
 from services.gateway.dependencies import DEPENDENCIES, Dependencies
 from services.gateway.handlers.items import STREAMS
+from services.gateway.handlers.page_files import PAGE
 from services.gateway.middlewares import answer_errors, observe
+from services.gateway.page import Page
 from services.gateway.report_watch import ReportWatch
 from services.gateway.routes import add_routes
 from services.gateway.settings import GatewayServiceSettings
@@ -96,6 +98,7 @@ def make_app(dependencies: Dependencies, readiness: Readiness) -> web.Applicatio
     # Bodies are read by `bodies`, each with its own limit; aiohttp's would count none of them.
     app = web.Application(middlewares=[observe, answer_errors, require_token])
     app[DEPENDENCIES] = dependencies
+    app[PAGE] = Page()
     app[STREAMS] = asyncio.Semaphore(dependencies.settings.gateway.item_streams_max)
     app.add_routes(operations_routes(readiness))
     add_routes(app)

@@ -9,11 +9,13 @@ from services.gateway.handlers import (
     dimensions,
     entry,
     items,
+    page_files,
     records,
     registers,
     report_collection,
     report_events,
     reports,
+    store,
 )
 from services.gateway.openapi.page import openapi_page
 
@@ -25,9 +27,11 @@ def add_routes(app: web.Application) -> None:
     """Every path of docs/http.md. A method that is not here is a 405 that names those that are."""
     router = app.router
     router.add_get("/", entry.root)
+    router.add_get("/assets/{name}", page_files.asset)
     router.add_get("/openapi.json", openapi_page())
     router.add_get("/rels/{rel}", entry.relation)
     router.add_get(f"/users/{_ID}", entry.user)
+    router.add_get("/store", store.find)
 
     router.add_post("/reports", reports.create)
     router.add_get("/reports", report_collection.collection)

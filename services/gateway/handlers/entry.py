@@ -9,6 +9,8 @@ from aiohttp import web
 
 from services.gateway import access
 from services.gateway.dependencies import base_url, dependencies, representing
+from services.gateway.handlers.page_files import PAGE
+from services.gateway.page import wants_page
 from services.gateway.problems import HAL
 from shared.database import accounts
 from shared.database.accounts import Scope
@@ -26,6 +28,7 @@ RELATIONS = {
         "then ready, failed or removed), each with the report as it is then. It is there while "
         "there is something to wait for."
     ),
+    "store": "The store that the caller acts for: its name, zone and currency.",
     "user": "The user who asked for the report.",
     "errors": "What is wrong with a request, one entry for each thing.",
     "registers": "The store's ledgers.",
@@ -41,19 +44,25 @@ RELATIONS = {
 
 
 async def root(request: web.Request) -> web.Response:
-    """`GET /`: links to everything, so that a client needs no other path."""
+    """`GET /`: the page for a browser; for a client links to everything, so that it needs no other
+    path."""
+    if wants_page(request.headers.get("Accept", "")):
+        return request.app[PAGE].index(request)
     base = base_url(request)
     links = {
         "curies": representing(request).curies(),
         "self": {"href": f"{base}/", "title": "Tallyport"},
         "fx:reports": {"href": f"{base}/reports", "title": "Reports"},
         "fx:registers": {"href": f"{base}/registers", "title": "Registers"},
+        "fx:store": {"href": f"{base}/store", "title": "The store of the caller"},
         "fx:item_count": {"href": f"{base}/reports/item_count", "title": "Count of items"},
         "fx:item_sum": {"href": f"{base}/reports/item_sum", "title": "Sum of items"},
         "fx:item_average": {"href": f"{base}/reports/item_average", "title": "Average of items"},
         "fx:query": {"href": f"{base}/reports/query", "title": "Several measures at once"},
     }
-    return web.Response(body=orjson.dumps({"_links": links}), content_type=HAL)
+    return web.Response(
+        body=orjson.dumps({"_links": links}), content_type=HAL, headers={"Vary": "Accept"}
+    )
 
 
 async def relation(request: web.Request) -> web.Response:

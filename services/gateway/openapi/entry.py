@@ -1,4 +1,4 @@
-"""Where a client starts: the root, the pages of the relations, a user.
+"""Where a client starts: the root, the pages of the relations, the caller's store, a user.
 
 Comes in: the handlers of `entry`. Goes out: their calls.
 """
@@ -22,6 +22,7 @@ RootLinks = TypedDict(
         "self": Link,
         "fx:reports": Link,
         "fx:registers": Link,
+        "fx:store": Link,
         "fx:item_count": Link,
         "fx:item_sum": Link,
         "fx:item_average": Link,
@@ -34,6 +35,17 @@ class Root(TypedDict):
     """Links to everything, so that a client needs no other path."""
 
     _links: RootLinks
+
+
+class Store(TypedDict):
+    """The store that the caller acts for; `scopes` are those of the caller's token."""
+
+    id: int
+    name: str
+    timezone: str
+    currency: str
+    currency_digits: int
+    scopes: list[str]
 
 
 class User(TypedDict):
@@ -51,11 +63,20 @@ _ROOT = {
         "self": link("/", "Tallyport"),
         "fx:reports": link("/reports", "Reports"),
         "fx:registers": link("/registers", "Registers"),
+        "fx:store": link("/store", "The store of the caller"),
         "fx:item_count": link("/reports/item_count", "Count of items"),
         "fx:item_sum": link("/reports/item_sum", "Sum of items"),
         "fx:item_average": link("/reports/item_average", "Average of items"),
         "fx:query": link("/reports/query", "Several measures at once"),
     }
+}
+_STORE = {
+    "id": 1,
+    "name": "Tea House",
+    "timezone": "Europe/London",
+    "currency": "GBP",
+    "currency_digits": 2,
+    "scopes": ["read", "write"],
 }
 _USER = {
     "_links": {"curies": CURIES, "self": link("/users/1", "This User")},
@@ -71,8 +92,56 @@ OPERATIONS = (
         name="showRoot",
         tag=TAG,
         summary="Links to everything.",
-        answers=(Answer(200, "The links.", (Content(HAL, Root, {"root": _ROOT}),)),),
+        description="With `Accept: text/html` before JSON, as browsers send it: the web page.",
+        answers=(
+            Answer(
+                200,
+                "The links, or the page.",
+                (Content(HAL, Root, {"root": _ROOT}), Content("text/html", bytes)),
+            ),
+        ),
         is_public=True,
+    ),
+    Operation(
+        method="GET",
+        path="/assets/{name}",
+        name="readPageFile",
+        tag=TAG,
+        summary="A file of the web page.",
+        parameters=(
+            {
+                "name": "name",
+                "in": "path",
+                "required": True,
+                "description": "As the page names it.",
+                "schema": {"type": "string", "minLength": 1},
+                "example": "index.css",
+            },
+        ),
+        answers=(
+            Answer(
+                200,
+                "The file.",
+                tuple(
+                    Content(media_type, bytes)
+                    for media_type in ("text/javascript", "text/css", "image/svg+xml", "font/woff2")
+                ),
+            ),
+        ),
+        refusals=(404,),
+        is_public=True,
+    ),
+    Operation(
+        method="GET",
+        path="/store",
+        name="findStore",
+        tag=TAG,
+        summary="The store that the caller acts for.",
+        parameters=(parameters.STORE, parameters.REQUEST_ID),
+        answers=(
+            Answer(200, "The store.", (Content("application/json", Store, {"store": _STORE}),)),
+        ),
+        refusals=(422,),
     ),
     Operation(
         method="GET",

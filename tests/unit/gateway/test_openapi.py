@@ -16,7 +16,10 @@ from services.gateway.routes import add_routes
 from shared.operations import Readiness, operations_routes
 
 DOCUMENT = document()
-WITHOUT_TOKEN = {"/", "/rels/{rel}", "/healthz", "/readyz", "/metrics", "/openapi.json"}
+WITHOUT_TOKEN = {
+    *("/", "/assets/{name}", "/rels/{rel}"),
+    *("/healthz", "/readyz", "/metrics", "/openapi.json"),
+}
 
 
 def _routes() -> set[tuple[str, str]]:
