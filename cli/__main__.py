@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from cli import administration, imports, items, registers, reports, rollups
+from cli import administration, dead, imports, items, registers, reports, rollups
 from cli.outcomes import MEANINGS
+from shared.settings import TelemetrySettings
+from shared.telemetry import configure_logging
 
 EXIT_CODES = "  \n".join(f"{code.value:>3}  {meaning}" for code, meaning in MEANINGS.items())
 
@@ -23,10 +25,13 @@ imports.add_to(app)
 app.add_typer(reports.app, name="report")
 app.add_typer(items.app, name="items")
 app.add_typer(rollups.app, name="rollup")
+app.add_typer(dead.app, name="dead")
 
 
 def main() -> None:
     """The entry point of the distribution."""
+    # What the connections say of themselves would stand among the answers.
+    configure_logging(TelemetrySettings(level="error"), service="cli")
     app(prog_name="tallyport")
 
 

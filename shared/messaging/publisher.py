@@ -38,6 +38,10 @@ from shared.messaging.plain_connection import abort
 _LOST = "the connection to the broker was lost while publishing"
 
 
+class NotTakenError(UnavailableError):
+    """The broker answers, and no queue takes the message."""
+
+
 class Publisher:
     """Publishes persistently, with confirms. It keeps nothing: make as many as you like."""
 
@@ -144,9 +148,9 @@ class Publisher:
                     )
                     await failpoints.after(Step.MESSAGE_PUBLISH, drop)
         except PublishError:
-            raise UnavailableError(f"no queue takes {routing_key}: nothing was sent") from None
+            raise NotTakenError(f"no queue takes {routing_key}: nothing was sent") from None
         except DeliveryError:
-            raise UnavailableError(f"the broker refused {routing_key}: its queue is full") from None
+            raise NotTakenError(f"the broker refused {routing_key}: its queue is full") from None
         except TimeoutError:
             raise UnavailableError(await self._silence(seconds)) from None
         except (AMQPError, OSError, RuntimeError) as error:

@@ -21,6 +21,9 @@ from shared.contracts.routes import QueueType
 
 DEAD_LETTERS_MAX = 100_000
 DEAD_BYTES_MAX = 1_024 * routes.MIB
+# None: looking at dead letters counts as delivering them, and RabbitMQ 4 drops what was delivered
+# 20 times. 3.10 has no word for "without a limit".
+DEAD_DELIVERIES_MAX = 1_000_000_000
 WORK_BYTES_MAX = 4_096 * routes.MIB
 # Above the consumer's own limit (intake.DELIVERIES_MAX), which says why; this one is the last net.
 DELIVERIES_MAX = 20
@@ -132,6 +135,7 @@ POLICIES: tuple[Policy, ...] = (
             "overflow": "drop-head",
             "max-length": DEAD_LETTERS_MAX,
             "max-length-bytes": DEAD_BYTES_MAX,
+            "delivery-limit": DEAD_DELIVERIES_MAX,
         },
     ),
     Policy(

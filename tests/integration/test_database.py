@@ -47,7 +47,7 @@ async def test_processes_that_migrate_at_once_all_arrive(
 
 async def test_every_table_of_a_store_is_keyed_by_store(database: Database) -> None:
     """So that all of them can be distributed by store_id: keys and foreign keys start with it."""
-    shared = {"users", "tokens", "stores", "alembic_version"}
+    shared = {"users", "tokens", "stores", "alembic_version", "dead_letter_actions"}
     async with database.acquire() as connection:
         keys = await connection.fetch(
             """

@@ -91,6 +91,17 @@ class Raw:
             body, routing_key=queue, properties=Basic.Properties(**properties), mandatory=True
         )
 
+    async def publish_to(
+        self, exchange: str, routing_key: str, body: bytes, **properties: Any
+    ) -> None:
+        await self.channel.basic_publish(
+            body,
+            exchange=exchange,
+            routing_key=routing_key,
+            properties=Basic.Properties(**properties),
+            mandatory=True,
+        )
+
     async def depth(self, queue: str) -> int:
         """How many messages lie ready in the queue."""
         return (await self.channel.queue_declare(queue, passive=True)).message_count or 0

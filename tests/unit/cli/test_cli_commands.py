@@ -38,7 +38,8 @@ def test_the_help_has_every_exit_code() -> None:
 
 def _every_command() -> list[tuple[str, ...]]:
     commands = [("migrate",), ("import",)]
-    for group in ("store", "user", "member", "token", "register", "report", "items"):
+    groups = ("store", "user", "member", "token", "register", "report", "items", "rollup", "dead")
+    for group in groups:
         listed = re.findall(r"^│ ([a-z]+)  ", call(group, "--help").stdout, re.MULTILINE)
         commands += [(group, name) for name in listed]
     return commands
@@ -60,6 +61,10 @@ def test_every_command_speaks_json(command: tuple[str, ...]) -> None:
         (*SUM, "--token", ""),
         (*SUM, "--period", "month", "--timezone", "Mars/Phobos"),
         ("store", "list"),
+        ("dead", "list", "--since", "yesterday"),
+        ("dead", "redrive"),
+        ("dead", "redrive", "--all", "--kind", "record.items.v1"),
+        ("dead", "purge", "--all"),
     ],
 )
 def test_wrong_usage_is_2(arguments: tuple[str, ...]) -> None:
