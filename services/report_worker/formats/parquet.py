@@ -5,15 +5,16 @@ booleans and dates are such, times are instants in UTC to the microsecond (their
 report's, not each value's). What is missing is null, and an empty text is one.
 
 How: COPY's CSV tells an empty text from a missing value by its quotes; Arrow reads it into columns
-of the types that are said. Nothing is inferred. Whether a number fits, PostgreSQL says: Arrow reads
-10^30 into 38 digits of which 10 are decimals as another number (measured, 26.0.1).
+of the types that are said. Nothing is inferred. Chunks hold whole records, because PostgreSQL sends
+one a message and the driver passes on whole messages, so they are read one by one: what Arrow has
+for streams runs 32 blocks ahead of us. Whether a number fits, PostgreSQL says: Arrow reads 10^30
+into 38 digits of which 10 are decimals as another number (measured, 26.0.1).
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -30,8 +31,7 @@ _SQL = load_expressions(__file__)
 DECIMAL = pa.decimal128(38, 10)
 # For the one report in thousands that has more of either. Some readers make floats of it.
 WIDE_DECIMAL = pa.decimal256(76, 38)
-# A row has to fit in a block; the rows of a group are held until it is written.
-BLOCK_BYTES = 2 * 1024 * 1024
+# The rows of a group are held until it is written.
 GROUP_BYTES = 8 * 1024 * 1024
 
 _NAIVE = pa.timestamp("us")
@@ -42,12 +42,10 @@ _TYPES: Mapping[ColumnType, pa.DataType] = {
     ColumnType.MOMENT: _NAIVE,
     ColumnType.DATE: pa.date32(),
 }
+_PARSING = pyarrow.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
 
-
-# One core is a build's share. Of the pools this one gives back most; not every platform has it.
+# One core is a build's share.
 pa.set_cpu_count(1)
-with suppress(NotImplementedError):
-    pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
 class Parquet:
@@ -79,6 +77,18 @@ class Table:
         self._schema = pa.schema(
             {name: _INSTANT if kind == _NAIVE else kind for name, kind in self._types.items()}
         )
+        self._converting = pyarrow.csv.ConvertOptions(
+            # Its CSV knows no decimals of more than 38 digits; its casts do.
+            column_types={
+                name: pa.string() if kind == WIDE_DECIMAL else kind
+                for name, kind in self._types.items()
+            },
+            null_values=[""],
+            true_values=["t"],
+            false_values=["f"],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        )
 
     def select(self, rows: str) -> str:
         values = ", ".join(map(self._value, self._file.columns))
@@ -95,89 +105,39 @@ class Table:
     def write(self, pieces: FilePieces, write: Write) -> None:
         outlet = _Outlet(write)
         with pyarrow.parquet.ParquetWriter(
-            outlet, self._schema, compression="zstd", compression_level=1
+            outlet,
+            self._schema,
+            compression="zstd",
+            compression_level=1,
+            # They take memory and time, and zstd makes more of what repeats than of its numbers.
+            use_dictionary=False,
         ) as writer:
-            group: list[pa.RecordBatch] = []
+            group: list[pa.Table] = []
             held = 0
-            for batch in self._batches(pieces):
-                group.append(batch)
-                held += batch.nbytes
-                pieces.rows += batch.num_rows
+            for chunk in pieces.chunks():
+                rows = self._read(chunk)
+                group.append(rows)
+                held += rows.nbytes
+                pieces.rows += rows.num_rows
                 if held >= GROUP_BYTES:
-                    writer.write_table(pa.Table.from_batches(group))
+                    writer.write_table(pa.concat_tables(group))
                     group, held = [], 0
             if group:
-                writer.write_table(pa.Table.from_batches(group))
+                writer.write_table(pa.concat_tables(group))
 
-    def _batches(self, pieces: FilePieces) -> Iterator[pa.RecordBatch]:
-        """Raises what `pieces` raises, and FormatLimitError."""
-        source = _Source(pieces)
+    def _read(self, chunk: bytes) -> pa.Table:
+        """Raises `FormatLimitError`."""
         try:
-            with self._reader(source) as reader:
-                for batch in reader:
-                    yield pa.RecordBatch.from_arrays(
-                        [
-                            column if column.type == kind else column.cast(kind)
-                            for column, kind in zip(batch.columns, self._schema.types, strict=True)
-                        ],
-                        schema=self._schema,
-                    )
+            return pyarrow.csv.read_csv(
+                pa.BufferReader(chunk),
+                read_options=pyarrow.csv.ReadOptions(
+                    use_threads=False, block_size=len(chunk), column_names=[*self._types]
+                ),
+                parse_options=_PARSING,
+                convert_options=self._converting,
+            ).cast(self._schema)
         except pa.ArrowInvalid as error:
-            if source.is_empty:  # of nothing it cannot tell the columns
-                return
-            if source.error is not None:
-                raise source.error from error
             raise FormatLimitError(f"{self._file.name} as Parquet: {error}") from error
-
-    def _reader(self, source: _Source) -> pyarrow.csv.CSVStreamingReader:
-        return pyarrow.csv.open_csv(
-            pa.PythonFile(source, mode="r"),
-            read_options=pyarrow.csv.ReadOptions(
-                use_threads=False, block_size=BLOCK_BYTES, column_names=[*self._types]
-            ),
-            parse_options=pyarrow.csv.ParseOptions(
-                newlines_in_values=True, ignore_empty_lines=False
-            ),
-            convert_options=pyarrow.csv.ConvertOptions(
-                # Its CSV knows no decimals of more than 38 digits; its casts do.
-                column_types={
-                    name: pa.string() if kind == WIDE_DECIMAL else kind
-                    for name, kind in self._types.items()
-                },
-                null_values=[""],
-                true_values=["t"],
-                false_values=["f"],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-            ),
-        )
-
-
-class _Source(io.RawIOBase):
-    """The pieces, as a file to read."""
-
-    def __init__(self, pieces: FilePieces) -> None:
-        self.is_empty = True
-        self.error: BaseException | None = None
-        self._chunks = pieces.chunks()
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        try:
-            data = self._rest or next(self._chunks, b"")
-        except BaseException as error:
-            self.error = error
-            raise
-        if data:
-            self.is_empty = False
-        if 0 <= size < len(data):
-            data, self._rest = data[:size], data[size:]
-        else:
-            self._rest = b""
-        return data
 
 
 class _Outlet(io.RawIOBase):
