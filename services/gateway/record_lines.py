@@ -75,7 +75,7 @@ class JsonLines:
             raise MalformedError(f"line {self._line} is not JSON: {json_reason(error)}") from None
         if not isinstance(record, dict):
             raise MalformedError(f"line {self._line} is not a JSON object")
-        yield Piece([record], [line])
+        yield Piece([record], [len(line)])
 
 
 def _together(lines: list[bytes]) -> Piece | None:
@@ -85,4 +85,4 @@ def _together(lines: list[bytes]) -> Piece | None:
         return None
     # A line feed is nowhere but between the lines.
     records = parse_records(text.replace(b"\n", b","), len(filled))
-    return None if records is None else Piece(records, filled)
+    return None if records is None else Piece(records, [*map(len, filled)])

@@ -1,4 +1,4 @@
-"""What a splitter makes of a part of a body: records, and how they are written in JSON."""
+"""What a splitter makes of a part of a body: records, and how long they are in JSON."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some records, one behind another, and each as JSON. `is_exact`: whoever reads that JSON as
-    we read messages gets these records, to the last digit."""
+    """Some records, one behind another, and how many bytes of JSON each has."""
 
     records: list[Record]
-    json: list[bytes]
-    is_exact: bool = True
+    sizes: list[int]
 
 
 class Splitter(Protocol):

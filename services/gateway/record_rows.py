@@ -62,7 +62,7 @@ class CsvRows:
         except MalformedError as error:
             problem = error
         if items:
-            yield Piece(items, list(map(orjson.dumps, items)))
+            yield Piece(items, [len(orjson.dumps(item)) for item in items])
         if problem is not None:
             raise problem
 

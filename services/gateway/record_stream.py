@@ -34,23 +34,12 @@ class Batch:
 
     offset: int
     records: list[Record] = field(default_factory=list)
-    parts: list[bytes] = field(default_factory=list)
-    is_exact: bool = True
     size_bytes: int = 0
-
-    @property
-    def json(self) -> bytes | None:
-        """The records as their sender wrote them, with commas between them; None if a message
-        may not hold one of them so."""
-        return b",".join(self.parts) if self.is_exact else None
 
     def take(self, piece: Piece, start: int, sizes: list[int]) -> None:
         """The records from `start` on that `sizes`, their lengths summed up, leave room for."""
-        end = start + len(sizes)
-        self.records += piece.records[start:end]
-        self.parts += piece.json[start:end]
+        self.records += piece.records[start : start + len(sizes)]
         self.size_bytes += sizes[-1] if sizes else 0
-        self.is_exact &= piece.is_exact
 
     def next(self) -> Batch:
         return Batch(self.offset + len(self.records))
@@ -70,7 +59,7 @@ class _Batches:
         start = 0
         while start < len(piece.records):
             room = self.records_max - len(self.open.records)
-            sizes = list(accumulate(map(len, piece.json[start : start + room])))
+            sizes = list(accumulate(piece.sizes[start : start + room]))
             fits = bisect_right(sizes, self.bytes_max - self.open.size_bytes)
             if fits == 0 and not self.open.records:
                 fits = 1

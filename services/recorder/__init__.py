@@ -1,9 +1,10 @@
 """The recorder: it writes what producers send.
 
-Comes in: `register.create.v1`, `register.update.v1`, `record.items.v1`, `record.void.v1`,
-`record.customers.v1`, `record.transactions.v1`, `record.subscriptions.v1`. Goes out: rows in
-PostgreSQL, all of a message or none; after the commit `recorded.v1` or `register.saved.v1`; and
-`items.recorded.v1` through the outbox, promised in the same database transaction.
+Comes in: `register.create.v1`, `register.update.v1`, `record.items.v1`, `record.columns.v1`,
+`record.void.v1`, `record.customers.v1`, `record.transactions.v1`, `record.subscriptions.v1`. Goes
+out: rows in PostgreSQL, all of a message or none; after the commit `recorded.v1` or
+`register.saved.v1`; and `items.recorded.v1` through the outbox, promised in the same database
+transaction.
 
     handlers              the edge: message in, reply out, one line a message in the log
     record_items          a batch to a register; void_item takes one back

@@ -23,6 +23,7 @@ from services.recorder.rollup_keeper import RollupKeeper
 from services.recorder.void_item import void_item
 from shared.contracts.item_columns import ItemBatch
 from shared.contracts.message import Message
+from shared.contracts.record_columns import RecordColumns
 from shared.contracts.recording import (
     RecordCustomers,
     Recorded,
@@ -59,12 +60,13 @@ def handlers_of(
         ),
         RegisterUpdate: lambda message, _: update_register(database, message),
         ItemBatch: lambda message, _: items.record(message),
+        RecordColumns: lambda message, _: items.record(message),
         VoidItem: lambda message, _: void_item(database, message),
         RecordCustomers: lambda message, _: record_customers(database, message),
         RecordTransactions: lambda message, _: record_transactions(database, message),
         RecordSubscriptions: lambda message, _: record_subscriptions(database, message),
     }
-    written = {ItemBatch, VoidItem, RecordTransactions}
+    written = {ItemBatch, RecordColumns, VoidItem, RecordTransactions}
 
     def recorded(message: Any) -> None:
         promised()

@@ -1,7 +1,8 @@
-"""`record.items.v1`: append a batch to a register, all of it or nothing.
+"""`record.items.v1` and `record.columns.v1`: append a batch to a register, all of it or nothing.
 
-Comes in: `RecordItems`. Goes out: `Recorded`, after the commit. Batches for the same register
-that wait at the same time are committed together, and are judged as if each had come alone.
+Comes in: `RecordItems`, or the same by column. Goes out: `Recorded`, after the commit. Batches for
+the same register that wait at the same time are committed together, and are judged as if each had
+come alone.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from services.recorder.item_rows import ItemRows, rows_of
 from services.recorder.lanes import Lanes
 from services.recorder.writing import write
 from shared.contracts.item_columns import ItemBatch
+from shared.contracts.record_columns import RecordColumns
 from shared.contracts.recording import Recorded, RecordItems
 from shared.database.pool import Connection, Database
 from shared.database.registers import Register, lock_register
 from shared.errors import ConflictError, InvalidArgumentError, NotFoundError, TallyportError
 
+Batch = ItemBatch | RecordColumns
 Outcome = Recorded | TallyportError
 
 
@@ -29,20 +32,20 @@ class ItemRecorder:
 
     def __init__(self, database: Database, *, group_items_max: int) -> None:
         self._database = database
-        self._lanes: Lanes[tuple[int, int], ItemBatch, Recorded] = Lanes(
+        self._lanes: Lanes[tuple[int, int], Batch, Recorded] = Lanes(
             self._write, size=lambda batch: len(batch.items), size_max=group_items_max
         )
 
-    async def record(self, message: ItemBatch | RecordItems) -> Recorded:
+    async def record(self, message: ItemBatch | RecordColumns | RecordItems) -> Recorded:
         """Raises `NotFoundError`, `InvalidArgumentError` (labels), `ConflictError` (a key that
         stands for something else); then nothing of the batch was written."""
-        batch = message if isinstance(message, ItemBatch) else ItemBatch.of(message)
+        batch = ItemBatch.of(message) if isinstance(message, RecordItems) else message
         return await self._lanes.put((batch.store_id, batch.register_id), batch)
 
     async def close(self) -> None:
         await self._lanes.close()
 
-    async def _write(self, key: tuple[int, int], batches: Sequence[ItemBatch]) -> Sequence[Outcome]:
+    async def _write(self, key: tuple[int, int], batches: Sequence[Batch]) -> Sequence[Outcome]:
         try:
             return await self._committed(key, batches)
         except TallyportError as error:
@@ -51,7 +54,7 @@ class ItemRecorder:
         # One of them contradicts the ledger, or the others. Rare: each gets its own transaction.
         return [outcome for batch in batches for outcome in await self._write(key, [batch])]
 
-    async def _committed(self, key: tuple[int, int], batches: Sequence[ItemBatch]) -> list[Outcome]:
+    async def _committed(self, key: tuple[int, int], batches: Sequence[Batch]) -> list[Outcome]:
         try:
             return await write(self._database, lambda link: write_batches(link, *key, batches))
         except asyncpg.UniqueViolationError:
@@ -64,7 +67,7 @@ async def write_batches(
     connection: Connection,
     store_id: int,
     register_id: int,
-    batches: Sequence[ItemBatch],
+    batches: Sequence[Batch],
     *,
     all_new: bool = True,
 ) -> list[Outcome]:

@@ -16,7 +16,7 @@ from decimal import Decimal
 from itertools import chain
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, GetPydanticSchema, PrivateAttr, ValidatorFunctionWrapHandler
+from pydantic import Field, GetPydanticSchema, ValidatorFunctionWrapHandler
 from pydantic_core import core_schema
 
 from shared.contracts.message import Id, Message, number_as_text
@@ -81,11 +81,11 @@ def _plain(items: list[Any]) -> ItemColumns | None:
         if set(map(type, items)) != {dict}:
             return None
         return ItemColumns(
-            _keys([item["unique_key"] for item in items]),
-            _amounts([item["amount"] for item in items]),
-            _moments([item["originated_at"] for item in items]),
-            _texts([item.get("description", "") for item in items], _TEXT_CHARS_MAX),
-            _some_texts([item.get("units") for item in items], _KEY_CHARS_MAX),
+            plain_keys([item["unique_key"] for item in items]),
+            plain_amounts([item["amount"] for item in items]),
+            plain_moments([item["originated_at"] for item in items]),
+            plain_descriptions([item.get("description", "") for item in items]),
+            plain_units([item.get("units") for item in items]),
             _meta([item.get("meta", _NO_META) for item in items]),
         )
     # A UnicodeEncodeError is a ValueError; a list or a dict where a text belongs, a TypeError.
@@ -96,7 +96,7 @@ def _plain(items: list[Any]) -> ItemColumns | None:
 _NO_META: dict[str, object] = {}
 
 
-def _amounts(values: list[Any]) -> list[str]:
+def plain_amounts(values: list[Any]) -> list[str]:
     types = set(map(type, values))
     if not types <= _NUMBERS:
         raise ValueError
@@ -105,7 +105,7 @@ def _amounts(values: list[Any]) -> list[str]:
     return texts
 
 
-def _moments(values: list[Any]) -> list[str]:
+def plain_moments(values: list[Any]) -> list[str]:
     if set(map(type, values)) != {str}:
         raise ValueError
     _require_all(_MOMENTS, values)
@@ -121,20 +121,24 @@ def _require_all(lines: re.Pattern[str], values: list[str]) -> None:
         raise ValueError
 
 
-def _keys(values: list[Any]) -> list[str]:
+def plain_keys(values: list[Any]) -> list[str]:
     if set(map(type, values)) != {str}:
         raise ValueError
     _require_storable(values, 1, _KEY_CHARS_MAX)
     return values
 
 
-def _texts(values: list[Any], most: int) -> list[str]:
+def plain_descriptions(values: list[Any]) -> list[str]:
     """Columns repeat themselves: each value is looked at once."""
     distinct = set(values)
     if set(map(type, distinct)) != {str}:
         raise ValueError
-    _require_storable(distinct, 0, most)
+    _require_storable(distinct, 0, _TEXT_CHARS_MAX)
     return values
+
+
+def plain_units(values: list[Any]) -> list[str | None]:
+    return _some_texts(values, _KEY_CHARS_MAX)
 
 
 def _some_texts(values: list[Any], most: int) -> list[str | None]:
@@ -173,6 +177,10 @@ def _values(label: str, metas: list[dict[str, Any]], *, has_nulls: bool) -> list
     values = [meta.get(label) for meta in metas]
     if has_nulls:
         values = [_given(meta[label]) if label in meta else None for meta in metas]
+    return plain_values(values)
+
+
+def plain_values(values: list[Any]) -> list[str | None]:
     try:
         return _some_texts(values, _TEXT_CHARS_MAX)
     except ValueError:
@@ -197,10 +205,8 @@ _Items = Annotated[tuple[Item, ...], Field(min_length=1, max_length=BATCH_RECORD
 
 
 class ItemBatch(Message):
-    """`RecordItems` for who reads many: the same message, its items as columns.
-
-    It is sent as `RecordItems` would be; `json` are the items as their sender wrote them.
-    """
+    """`RecordItems` for who reads many: the same message, its items as columns. It is not sent;
+    `RecordColumns` is."""
 
     kind: Literal["record.items.v1"] = "record.items.v1"
     store_id: Id
@@ -211,7 +217,6 @@ class ItemBatch(Message):
             lambda _, handler: core_schema.no_info_wrap_validator_function(_read, handler(_Items))
         ),
     ]
-    _json: bytes = PrivateAttr(b"")
 
     @classmethod
     def of(cls, message: RecordItems) -> Self:
@@ -223,15 +228,3 @@ class ItemBatch(Message):
             register_id=message.register_id,
             items=ItemColumns.of(message.items),
         )
-
-    def sent_as(self, json: bytes) -> Self:
-        """The message with its items as JSON, one behind another with commas between them.
-        They must be those that the columns were made of."""
-        self._json = json
-        return self
-
-    def to_json(self) -> bytes:
-        if not self._json:
-            raise ValueError("it was not said how the items are written")
-        envelope = self.model_dump_json(exclude={"items"}).encode()
-        return b'%b,"items":[%b]}' % (envelope.removesuffix(b"}"), self._json)

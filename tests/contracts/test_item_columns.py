@@ -8,11 +8,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-import jiter
-import orjson
 import pytest
 
 from shared.contracts.item_columns import ItemBatch, ItemColumns
+from shared.contracts.record_columns import RecordColumns
 from shared.contracts.recording import RecordItems
 from shared.errors import InvalidArgumentError
 from shared.messaging.codec import decode, encode, validate
@@ -120,18 +119,71 @@ def test_a_plain_batch_makes_no_items(monkeypatch: pytest.MonkeyPatch) -> None:
     assert columns.meta == {"a": ["x", "", "8"]}
 
 
-def test_it_is_sent_as_the_same_message() -> None:
-    json = b'{"unique_key":"a","amount":1234567890123456789012.10,"originated_at":"%s"} , ' % (
-        WHEN.encode()
-    ) + orjson.dumps(PLAIN)
-    items = jiter.from_json(b"[%b]" % json, float_mode="decimal")
-    batch = validate(_batch(items), ItemBatch).sent_as(json)
-    there = decode(encode(batch), RecordItems)
-    assert there.message_id == batch.message_id
-    assert there.sent_at == batch.sent_at
-    assert [item.amount for item in there.items] == [
-        Decimal("1234567890123456789012.10"),
-        Decimal(1),
+def test_what_was_checked_travels_by_column_and_means_the_same() -> None:
+    items = [
+        {**PLAIN, "unique_key": f"k{n}", "amount": amount, "meta": meta, **more}
+        for n, (amount, meta, more) in enumerate(
+            [
+                ("-1.50", {"a": "x", "b": None}, {}),
+                (Decimal("2.50"), {"a": 5}, {"description": 'tea "\t\\N\n', "units": "kg"}),
+                # None of these is plain: they come as an item writes them.
+                ("1e3", {"b": "é"}, {"originated_at": "2024-01-01T00:00Z"}),
+            ]
+        )
     ]
-    assert _shown(ItemColumns.of(there.items)) == _shown(batch.items)
-    assert ItemBatch.of(there).message_id == batch.message_id
+    for some in (items, items[:1], items[:2]):
+        checked = validate(_batch(some), ItemBatch).items
+        message = RecordColumns.of(1, 2, checked)
+        assert message is not None
+        there = decode(encode(message), RecordColumns)
+        assert _shown(there.items) == _shown(checked)
+        assert (there.message_id, there.store_id, there.register_id) == (message.message_id, 1, 2)
+
+
+def test_more_labels_than_a_register_has_do_not_travel_by_column() -> None:
+    meta = {f"l{n}": "x" for n in range(11)}
+    checked = validate(_batch([{**PLAIN, "meta": meta}]), ItemBatch).items
+    assert RecordColumns.of(1, 2, checked) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        *(("unique_keys", "unique_key"), ("amounts", "amount"), ("moments", "originated_at")),
+        *(("descriptions", "description"), ("units", "units")),
+    ],
+)
+def test_each_value_of_a_column_is_taken_or_refused_as_an_items(name: str, field: str) -> None:
+    columns = {name: ["1"] for name in ("unique_keys", "amounts")} | {"moments": [WHEN]}
+    for value in VALUES[field]:
+        expected = _outcome([{**PLAIN, "unique_key": "1", field: value}], RecordItems)
+        content = {"store_id": 1, "register_id": 2, **columns, name: [value]}
+        if isinstance(expected, list):
+            assert _shown(validate(content, RecordColumns).items) == expected, value
+            continue
+        with pytest.raises(InvalidArgumentError) as refused:
+            validate(content, RecordColumns)
+        (detail,) = refused.value.details
+        assert (detail.index, detail.field) == (0, f"{name}.0")
+        assert detail.reason == expected[1][0].reason
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"amounts": ["1", "2"]}, "amounts: must be as many as unique_keys"),
+        ({"meta": {"a": ["x", "y"]}}, "meta.a: must be as many as unique_keys"),
+        ({"descriptions": ["", ""]}, "descriptions: must be as many as unique_keys"),
+        ({"units": [None, None]}, "units: must be as many as unique_keys"),
+        ({"moments": "2024"}, "moments: "),
+        ({"unique_keys": []}, "unique_keys: "),
+        ({"meta": {"a": [{}]}}, "meta.a.0: "),
+        ({"meta": {"": ["x"]}}, "meta..[key]: "),
+        ({"meta": {f"l{n}": ["x"] for n in range(11)}}, "meta: "),
+    ],
+)
+def test_columns_that_do_not_go_together_are_refused(change: dict[str, Any], reason: str) -> None:
+    columns = {"unique_keys": ["k"], "amounts": ["1"], "moments": [WHEN]}
+    with pytest.raises(InvalidArgumentError) as refused:
+        validate({"store_id": 1, "register_id": 2, **columns, **change}, RecordColumns)
+    assert refused.value.message.startswith(reason)

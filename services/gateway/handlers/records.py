@@ -20,6 +20,7 @@ from services.gateway.record_stream import CONTENT_TYPES, JSON, NDJSON, Batch
 from shared.contracts.failures import FailureDetail
 from shared.contracts.item_columns import ItemBatch
 from shared.contracts.message import Message
+from shared.contracts.record_columns import RecordColumns
 from shared.contracts.recording import (
     RecordCustomers,
     Recorded,
@@ -48,12 +49,11 @@ async def items(request: web.Request) -> web.Response:
 
 
 def _items_message(batch: Batch, store_id: int, register_id: int) -> Message:
-    """The items are checked here, and travel as their sender wrote them."""
+    """The items are checked here, and travel by column."""
     content = {"store_id": store_id, "register_id": register_id, "items": batch.records}
-    json = batch.json
-    if json is None:
-        return validate(content, RecordItems)
-    return validate(content, ItemBatch).sent_as(json)
+    columns = RecordColumns.of(store_id, register_id, validate(content, ItemBatch).items)
+    # With more labels than a register can have it will be refused, and told which they are.
+    return columns or validate(content, RecordItems)
 
 
 async def void(request: web.Request) -> web.Response:

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
-import jiter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,15 +42,6 @@ def _flat(found: list[Batch]) -> list[dict[str, Any]]:
     return [record for batch in found for record in batch.records]
 
 
-def _require_json_means_the_records(found: list[Batch]) -> None:
-    """What travels is what was checked."""
-    for batch in found:
-        text = batch.json
-        assert text is not None
-        there = jiter.from_json(b"[%b]" % text, float_mode="decimal")
-        assert there == batch.records
-
-
 records = st.lists(
     st.dictionaries(
         st.sampled_from(["a", "b", "ключ"]),
@@ -77,7 +67,6 @@ async def test_json_comes_out_as_it_went_in(
     text = f" [{','.join(lines)}]\n" if content_type == JSON else "\n".join(lines)
     found = await _split(text.encode(), content_type, size=size)
     assert _flat(found) == values
-    _require_json_means_the_records(found)
     assert all(len(batch.records) <= 3 for batch in found)
     assert [batch.offset for batch in found] == list(range(0, len(values), 3))
 
@@ -112,15 +101,7 @@ async def test_what_looks_like_a_boundary_is_none(content_type: str, between: st
     for size in (1, 13, 100, 10_000):
         found = await _split(text.encode(), content_type, size=size)
         assert _flat(found) == values
-        _require_json_means_the_records(found)
-
-
-async def test_what_a_message_may_not_hold_is_not_passed_on_as_it_came() -> None:
-    """The decoder of arrays takes it; the reader of messages would refuse the whole message."""
-    for odd in (b'"\\ud800"', b"[" * 300 + b"]" * 300):
-        (batch,) = await _split(b'[{"a": 1}, {"b": ' + odd + b"}]", JSON, size=1_000)
-        assert len(batch.records) == 2
-        assert batch.json is None
+        assert sum(batch.size_bytes for batch in found) == sum(map(len, lines))
 
 
 async def test_a_stray_quote_does_not_swallow_the_next_row() -> None:
@@ -148,7 +129,6 @@ async def test_csv_rows_become_items_with_their_labels_in_meta() -> None:
     ).encode()
     for size in (1, 5, 1000):
         found = await _split(body, CSV, size=size)
-        _require_json_means_the_records(found)
         assert _flat(found) == [
             {
                 "unique_key": "k1",
