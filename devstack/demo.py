@@ -116,6 +116,7 @@ def _say_where(
     authorization = f"Authorization: Bearer {account.token}"
     json_type = "Content-Type: application/json"
     lines = [
+        f"page     {stack.url}   (in a browser, with the token)",
         f"API      {stack.url}",
         f"token    {account.token}",
         f"logs     {stack.run_dir / 'logs'}   (make logs)",

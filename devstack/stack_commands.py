@@ -59,7 +59,7 @@ def up(run_dir: Path) -> int:
 
 def describe(stack: RunningStack) -> None:
     """Where things are, without a secret."""
-    print(f"  API      {stack.url}")
+    print(f"  API      {stack.url}        (in a browser: the page)")
     print(f"  logs     {stack.run_dir / 'logs'}        (make logs)")
     print("  stop     make down")
 

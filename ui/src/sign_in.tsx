@@ -1,6 +1,6 @@
 /** Who is there? A token, kept for as long as the tab lives. */
 
-import { useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 
 import { Api, ApiError, type Session } from "./api/client.ts";
 import { findStore } from "./api/store.ts";
@@ -19,6 +19,8 @@ export function SignIn({ over, onEnter }: Props) {
   const [busy, setBusy] = useState(false);
   const form = useRef<HTMLFormElement>(null);
   const id = useId();
+  // `autofocus` counts only for what the document began with.
+  useEffect(() => form.current?.querySelector("input")?.focus(), []);
 
   const submit = async (event: Event) => {
     event.preventDefault();
@@ -60,7 +62,7 @@ export function SignIn({ over, onEnter }: Props) {
           <label for={`${id}-token`}>Token</label>
           <input
             id={`${id}-token`}
-            class="input input-wide"
+            class="input"
             name="token"
             type="password"
             autocomplete="off"
@@ -68,7 +70,6 @@ export function SignIn({ over, onEnter }: Props) {
             placeholder="tp_…"
             aria-invalid={problem ? true : undefined}
             aria-describedby={problem ? `${id}-problem` : undefined}
-            autofocus
           />
           {asksStore && (
             <>

@@ -42,7 +42,7 @@ export function Answer(props: Props) {
     <>
       <Heading {...props} amounts={amounts} />
       {isNothing ? (
-        <Empty title="Nothing in this range">
+        <Empty title="Nothing in this range" level={2}>
           <p>
             {register.name} has no items in {shownDays(question.days)}.
           </p>

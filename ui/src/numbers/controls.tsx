@@ -5,6 +5,7 @@ import { useId, useMemo } from "preact/hooks";
 import { MEASURES, PERIODS, type Period } from "../api/numbers.ts";
 import { labelsOf, type Register, type Store } from "../api/store.ts";
 import { Choice } from "../parts/choice.tsx";
+import { useNarrow } from "../parts/narrow.ts";
 import { RangeChoice } from "../parts/range_choice.tsx";
 import { type Change, TOPS, type View } from "../state/view.ts";
 import { dateAt, plusDays, zonesByRegion } from "../time/zones.ts";
@@ -20,10 +21,11 @@ interface Props {
 
 export function Controls({ view, change, store, registers, register, by }: Props) {
   const id = useId();
+  const narrow = useNarrow();
   const zone = view.zone ?? store.timezone;
   const today = () => dateAt(Date.now(), zone);
   return (
-    <details class="controls" open={!matchMedia("(max-width: 55rem)").matches}>
+    <details class="controls" open={!narrow}>
       <summary>What to look at</summary>
       <form class="controls-form" aria-label="What to look at" onSubmit={(event) => event.preventDefault()}>
         <div class="field">

@@ -9,7 +9,7 @@ const HEADINGS: Record<Trouble, string> = {
   forbidden: "This token may not do that",
   refused: "That cannot be asked so",
   missing: "It is not there",
-  busy: "Too much to do just now",
+  busy: "No answer just now",
   unreachable: "No connection",
   broken: "Something broke on our side",
 };
@@ -30,12 +30,21 @@ export function Loading({ what }: { what: string }) {
   );
 }
 
-export function Failure({ error, onAgain }: { error: Error; onAgain: () => void }) {
+/** 1 where a state is all that there is, 2 below a heading. */
+type Level = 1 | 2;
+
+interface FailureProps {
+  readonly error: Error;
+  readonly level?: Level;
+  readonly onAgain: () => void;
+}
+
+export function Failure({ error, level = 1, onAgain }: FailureProps) {
   const trouble = error instanceof ApiError ? error.trouble : "broken";
   const hint = HINTS[trouble];
   return (
     <div class="state state-failure" role="alert">
-      <h2>{HEADINGS[trouble]}</h2>
+      <Title level={level}>{HEADINGS[trouble]}</Title>
       <p>{error.message}</p>
       {hint && <p class="quiet">{hint}</p>}
       <button type="button" class="button" onClick={onAgain}>
@@ -45,11 +54,21 @@ export function Failure({ error, onAgain }: { error: Error; onAgain: () => void 
   );
 }
 
-export function Empty({ title, children }: { title: string; children: ComponentChildren }) {
+interface EmptyProps {
+  readonly title: string;
+  readonly level?: Level;
+  readonly children: ComponentChildren;
+}
+
+export function Empty({ title, level = 1, children }: EmptyProps) {
   return (
     <div class="state" role="status">
-      <h2>{title}</h2>
+      <Title level={level}>{title}</Title>
       {children}
     </div>
   );
+}
+
+function Title({ level, children }: { level: Level; children: ComponentChildren }) {
+  return level === 1 ? <h1>{children}</h1> : <h2>{children}</h2>;
 }

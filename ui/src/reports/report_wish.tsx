@@ -7,6 +7,7 @@ import { extent } from "../api/numbers.ts";
 import { create, FORMATS, type Format, KINDS, type Kind, newKey, type Report } from "../api/reports.ts";
 import type { Register, Store } from "../api/store.ts";
 import { Choice } from "../parts/choice.tsx";
+import { useNarrow } from "../parts/narrow.ts";
 import { RangeChoice } from "../parts/range_choice.tsx";
 import type { Change, View } from "../state/view.ts";
 import { type Days, daysOf } from "../time/ranges.ts";
@@ -30,6 +31,7 @@ export function ReportWish(props: Props) {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const id = useId();
+  const narrow = useNarrow();
   const today = () => dateAt(Date.now(), store.timezone);
 
   const submit = async (event: Event) => {
@@ -49,7 +51,8 @@ export function ReportWish(props: Props) {
   };
 
   return (
-    <div class="controls">
+    <details class="controls" open={!narrow}>
+      <summary>Ask for a report</summary>
       <form class="controls-form" aria-label="Ask for a report" onSubmit={submit}>
         <fieldset class="kinds">
           <legend>Report</legend>
@@ -86,7 +89,7 @@ export function ReportWish(props: Props) {
         </button>
         {!mayWrite && <p class="quiet hint">This token may look only: it lacks the scope write.</p>}
       </form>
-    </div>
+    </details>
   );
 }
 

@@ -53,11 +53,11 @@ export function ReportsPage({ api, view, change, onError, store, registers }: Pr
           {said}
         </p>
         {error ? (
-          <Failure error={error} onAgain={again} />
+          <Failure error={error} level={2} onAgain={again} />
         ) : kept === null ? (
           <Loading what="the reports" />
         ) : kept.reports.length === 0 ? (
-          <Empty title="No reports yet">
+          <Empty title="No reports yet" level={2}>
             <p>Ask for one: it is built while you wait, or while you do something else.</p>
           </Empty>
         ) : (
