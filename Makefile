@@ -45,6 +45,10 @@ test-all: page-if-possible ## the slow ones too
 
 check: lint types architecture ## what CI asks besides the tests
 
+.PHONY: overload
+overload: setup ## a minute of ten times what the system can do, and what strangers send to break it
+	@$(PYTHON_IN_VENV) -m pytest -n 0 -s tests/overload $(ARGS)
+
 lint: setup ## style and mistakes (ruff)
 	@$(PYTHON_IN_VENV) -m ruff check .
 	@$(PYTHON_IN_VENV) -m ruff format --check .

@@ -7,20 +7,35 @@ once is worth more to a caller than an answer that comes too late.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from services.aggregator.settings import AggregatorSettings
 from shared.errors import OverloadedError
 
+# Of the newest in the average: some ten turns make up for all before them.
+PACE_WEIGHT = 0.2
+# Of the time that is left: the rest is for the work itself, and for a pace that slows down.
+WAIT_SHARE = 0.5
+
 
 class Admission:
-    """`questions_max` run, `waiting_max` wait in the order they came, the rest are refused."""
+    """`questions_max` run, `waiting_max` wait in the order they came, the rest are refused; and so
+    is who would wait past its deadline, as things go: at once, not when it is over."""
 
-    def __init__(self, *, questions_max: int, waiting_max: int, retry_after_seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        questions_max: int,
+        waiting_max: int,
+        retry_after_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._turns = asyncio.Semaphore(questions_max)
         self._waiting_max = waiting_max
         self._retry_after_seconds = retry_after_seconds
+        self._pace = _Pace(clock)
         self.waiting = 0
 
     @classmethod
@@ -50,10 +65,15 @@ class Admission:
 
     def leave(self) -> None:
         """Give the turn to the next."""
+        if self.waiting:
+            self._pace.turn_ended()
+        else:
+            self._pace.nobody_waits()
         self._turns.release()
 
     async def _wait(self, seconds: float) -> None:
-        if self.waiting >= self._waiting_max:
+        expected = self._pace.seconds_until(self.waiting)
+        if self.waiting >= self._waiting_max or expected > WAIT_SHARE * seconds:
             raise self._overloaded()
         self.waiting += 1
         try:
@@ -68,3 +88,28 @@ class Admission:
         return OverloadedError(
             "too many questions at once", retry_after_seconds=self._retry_after_seconds
         )
+
+
+class _Pace:
+    """How soon a turn ends after the one before, while others wait for it."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._seconds = 0.0
+        self._last: float | None = None
+
+    def turn_ended(self) -> None:
+        now = self._clock()
+        if self._last is not None:
+            self._seconds += PACE_WEIGHT * (now - self._last - self._seconds)
+        self._last = now
+
+    def nobody_waits(self) -> None:
+        """The time until the next end says nothing then, and what was measured counts for less:
+        questions of another kind may come."""
+        self._seconds /= 2
+        self._last = None
+
+    def seconds_until(self, waiting: int) -> float:
+        """How long one waits who comes behind so many. 0 when it is not known yet."""
+        return (waiting + 1) * self._seconds

@@ -10,15 +10,19 @@ import structlog
 from aiohttp import web
 
 from services.gateway.access import require_token
+from services.gateway.admission import IN_HAND, InHand, admit
+from services.gateway.connections import GuardedSite
 from services.gateway.dependencies import DEPENDENCIES, Dependencies
 from services.gateway.handlers.items import STREAMS
 from services.gateway.handlers.page_files import PAGE
+from services.gateway.handlers.records import UPLOADS
 from services.gateway.middlewares import answer_errors, observe
 from services.gateway.page import Page
 from services.gateway.report_watch import ReportWatch
 from services.gateway.routes import add_routes
 from services.gateway.settings import GatewayServiceSettings
 from services.gateway.tokens import Tokens
+from services.gateway.upload_room import UploadRoom
 from shared.database.pool import Database
 from shared.messaging.connection import Broker
 from shared.messaging.publisher import Publisher
@@ -96,9 +100,11 @@ async def connect(settings: GatewayServiceSettings) -> AsyncIterator[Connected]:
 def make_app(dependencies: Dependencies, readiness: Readiness) -> web.Application:
     """The web application, without a socket."""
     # Bodies are read by `bodies`, each with its own limit; aiohttp's would count none of them.
-    app = web.Application(middlewares=[observe, answer_errors, require_token])
+    app = web.Application(middlewares=[observe, answer_errors, admit, require_token])
     app[DEPENDENCIES] = dependencies
     app[PAGE] = Page()
+    app[IN_HAND] = InHand(dependencies.settings.gateway.requests_max)
+    app[UPLOADS] = UploadRoom(dependencies.settings.gateway.batches_bytes_max)
     app[STREAMS] = asyncio.Semaphore(dependencies.settings.gateway.item_streams_max)
     app.add_routes(operations_routes(readiness))
     add_routes(app)
@@ -113,13 +119,11 @@ async def _listening(dependencies: Dependencies, readiness: Readiness) -> AsyncI
         access_log=None,
         # A caller that hangs up cancels its handler, and with it the question it asked.
         handler_cancellation=True,
-        keepalive_timeout=settings.gateway.keepalive_seconds,
         shutdown_timeout=settings.operations.drain_seconds,
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.gateway.host, settings.gateway.port)
-        await site.start()
+        await GuardedSite(runner, settings.gateway).start()
         readiness.port = runner.addresses[0][1]
         _log.info("gateway.listening", host=settings.gateway.host, port=readiness.port)
         yield

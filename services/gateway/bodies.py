@@ -19,22 +19,42 @@ from services.gateway.dependencies import dependencies
 from shared.errors import MalformedError, TooLargeError
 
 CHUNK_BYTES = 64 * 1024
+# Records compress 5 to 50 times; deflate can do a thousand.
+AIR_TIMES_MAX = 200
+AIR_BYTES_MAX = 8 * 1024 * 1024
 FORM = "application/x-www-form-urlencoded"
 
 
 async def chunks(request: web.Request) -> AsyncIterator[bytes]:
-    """The body as it arrives. A caller that goes silent is answered 408."""
-    idle_seconds = dependencies(request).settings.gateway.body_idle_seconds
+    """The body as it arrives, decompressed. A caller that goes silent, or sends so slowly that it
+    means to hold us up, is answered 408; one whose body is nothing but air, 413. Only the time
+    that we wait for the caller counts, not the time that it waits for us."""
+    settings = dependencies(request).settings.gateway
+    content = request.content
+    loop = asyncio.get_running_loop()
+    waited, received = 0.0, 0
     while True:
+        began = loop.time()
         try:
-            async with asyncio.timeout(idle_seconds):
-                chunk = await request.content.readany()
+            async with asyncio.timeout(settings.body_idle_seconds):
+                chunk = await content.readany()
         except TimeoutError:
-            raise web.HTTPRequestTimeout(reason=f"no body for {idle_seconds:g} seconds") from None
+            raise web.HTTPRequestTimeout(
+                reason=f"no body for {settings.body_idle_seconds:g} seconds"
+            ) from None
         except (web.RequestPayloadError, ContentEncodingError):
             raise MalformedError("the body is not encoded as Content-Encoding says") from None
         if not chunk:
             return
+        waited += loop.time() - began
+        received += len(chunk)
+        sent = content.total_compressed_bytes or received
+        if waited > settings.body_idle_seconds + sent / settings.body_bytes_per_second_min:
+            raise web.HTTPRequestTimeout(
+                reason=f"the body brings under {settings.body_bytes_per_second_min} bytes a second"
+            )
+        if received > AIR_BYTES_MAX and received > AIR_TIMES_MAX * sent:
+            raise TooLargeError(f"the body unpacks to over {AIR_TIMES_MAX} times its size")
         for start in range(0, len(chunk), CHUNK_BYTES):
             yield chunk[start : start + CHUNK_BYTES]
 

@@ -29,6 +29,8 @@ STATUS: dict[FailureCode, int] = {
     FailureCode.DEADLINE_EXCEEDED: 504,
     FailureCode.INTERNAL: 500,
 }
+# The rest of the body is still on its way, or will never come.
+_ENDS_THE_CONNECTION = (408, 413)
 RETRY_AFTER_SECONDS = 1.0
 HAL = "application/hal+json"
 _JSON = "application/json"
@@ -57,17 +59,21 @@ def respond(
     extra: dict[str, Any] | None = None,
 ) -> web.Response:
     """An error's answer, in the family of the request's path."""
+    content: dict[str, Any]
     if is_hal(request):
-        body = _vnd_error(request, [detail.reason for detail in details] or [message])
-        return web.Response(
-            status=status, body=orjson.dumps(body), content_type=HAL, headers=headers
-        )
-    content: dict[str, Any] = {"error": message, **(extra or {})}
-    if details:
-        content["errors"] = [detail.model_dump(exclude_none=True) for detail in details]
-    return web.Response(
-        status=status, body=orjson.dumps(content), content_type=_JSON, headers=headers
+        content_type = HAL
+        content = _vnd_error(request, [detail.reason for detail in details] or [message])
+    else:
+        content_type = _JSON
+        content = {"error": message, **(extra or {})}
+        if details:
+            content["errors"] = [detail.model_dump(exclude_none=True) for detail in details]
+    response = web.Response(
+        status=status, body=orjson.dumps(content), content_type=content_type, headers=headers
     )
+    if status in _ENDS_THE_CONNECTION:
+        response.force_close()
+    return response
 
 
 def _vnd_error(request: web.Request, messages: list[str]) -> dict[str, Any]:

@@ -31,6 +31,16 @@ class GatewaySettings(BaseSettings):
     public_url: str | None = None
     body_bytes_max: int = Field(default=MIB, ge=1_024)
     body_idle_seconds: float = Field(default=30.0, gt=0, le=3_600)
+    # Beyond the first `body_idle_seconds`: who sends more slowly is holding us up.
+    body_bytes_per_second_min: int = Field(default=1_024, ge=1)
+    # Of a head that has begun; a connection that has sent nothing of one is idle.
+    header_seconds: float = Field(default=10.0, gt=0, le=3_600)
+    write_seconds: float = Field(default=30.0, gt=0, le=3_600)
+    connections_max: int = Field(default=2_000, ge=1, le=1_000_000)
+    # Behind a proxy all callers are one peer.
+    connections_per_peer_max: int = Field(default=2_000, ge=1, le=1_000_000)
+    # More than the aggregators work on and let wait, each with a body of `body_bytes_max` at most.
+    requests_max: int = Field(default=256, ge=1, le=100_000)
     keepalive_seconds: float = Field(default=15.0, gt=0, le=3_600)
     # How long a token may be taken for good without asking; revoked ones are told of at once.
     token_seconds: float = Field(default=2.0, ge=0, le=60)
@@ -40,6 +50,7 @@ class GatewaySettings(BaseSettings):
     batch_bytes: int = Field(default=2 * MIB, ge=1_024, le=6 * MIB)
     record_bytes_max: int = Field(default=256 * 1_024, ge=1_024, le=2 * MIB)
     batches_in_flight: int = Field(default=4, ge=1, le=64)
+    batches_bytes_max: int = Field(default=128 * MIB, ge=1_024)
     event_streams_max: int = Field(default=1_000, ge=0, le=100_000)
     event_streams_per_token_max: int = Field(default=20, ge=0, le=100_000)
     events_seconds_max: float = Field(default=600.0, gt=0, le=86_400)

@@ -17,6 +17,7 @@ from aiohttp import web
 from services.gateway import access, bodies, problems, record_stream
 from services.gateway.dependencies import Dependencies, dependencies
 from services.gateway.record_stream import CONTENT_TYPES, JSON, NDJSON, Batch
+from services.gateway.upload_room import UploadRoom
 from shared.contracts.failures import FailureDetail
 from shared.contracts.item_columns import ItemBatch
 from shared.contracts.message import Message
@@ -33,6 +34,7 @@ from shared.database.accounts import Scope
 from shared.errors import InvalidArgumentError, TallyportError
 from shared.messaging.codec import validate
 
+UPLOADS = web.AppKey("uploads", UploadRoom)
 MakeMessage = Callable[[Batch], Message]
 
 
@@ -42,6 +44,7 @@ async def items(request: web.Request) -> web.Response:
     caller = await access.caller(request, Scope.WRITE, register_id=register_id)
     recording = _Recording(
         dependencies(request),
+        request.config_dict[UPLOADS],
         "items",
         lambda batch: _items_message(batch, caller.store.store_id, register_id),
     )
@@ -109,6 +112,7 @@ async def _store_records(
     caller = await access.caller(request, Scope.WRITE)
     recording = _Recording(
         dependencies(request),
+        request.config_dict[UPLOADS],
         field,
         lambda batch: validate(
             {"store_id": caller.store.store_id, field: batch.records}, message_class
@@ -156,9 +160,12 @@ class _Recording:
     """Batches in flight to the recorder: a few at a time, so that the slowest part sets the pace
     of the caller's upload."""
 
-    def __init__(self, parts: Dependencies, field: str, make_message: MakeMessage) -> None:
+    def __init__(
+        self, parts: Dependencies, room: UploadRoom, field: str, make_message: MakeMessage
+    ) -> None:
         self.total = Recorded()
         self._parts = parts
+        self._room = room
         self._field = field
         self._make_message = make_message
         self._in_flight: deque[asyncio.Task[Recorded]] = deque()
@@ -168,7 +175,12 @@ class _Recording:
         message = self._message(batch)
         while len(self._in_flight) >= self._parts.settings.gateway.batches_in_flight:
             await self._collect()
-        self._in_flight.append(asyncio.create_task(self._ask(message, batch.offset)))
+        size = await self._room.take(
+            batch.size_bytes, seconds=self._parts.settings.gateway.record_seconds
+        )
+        task = asyncio.create_task(self._ask(message, batch.offset))
+        task.add_done_callback(lambda _: self._room.give(size))
+        self._in_flight.append(task)
 
     async def finish(self) -> None:
         """Wait for what is in flight."""

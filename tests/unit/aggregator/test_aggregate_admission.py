@@ -93,6 +93,54 @@ async def test_a_failure_gives_its_turn_back() -> None:
                 raise ZeroDivisionError
 
 
+async def test_refuses_at_once_who_would_wait_too_long_as_things_go() -> None:
+    now = 0.0
+    gate = Admission(questions_max=1, waiting_max=100, retry_after_seconds=3.0, clock=lambda: now)
+    waiting: list[asyncio.Task[None]] = []
+
+    async def wait_in_line() -> None:
+        waiting.append(asyncio.create_task(gate.enter(seconds=60)))
+        await wait_until_waiting(gate, sum(not task.done() for task in waiting))
+
+    await gate.enter(seconds=60)
+    for _ in range(30):
+        await wait_in_line()
+    # A turn ends every second, for long enough that nothing else is remembered.
+    for _ in range(25):
+        now += 1.0
+        before = gate.waiting
+        gate.leave()
+        await wait_until_waiting(gate, before - 1)
+    assert gate.waiting == 5
+    # The sixth would have its turn in six seconds: nobody knows whether the seventh is answered.
+    with pytest.raises(OverloadedError):
+        await gate.enter(seconds=10)
+    last = asyncio.create_task(gate.enter(seconds=14))
+    await wait_until_waiting(gate, 6)
+    for task in (*waiting, last):
+        task.cancel()
+    await asyncio.wait({*waiting, last})
+
+
+async def test_what_is_known_of_the_pace_counts_for_less_when_nobody_waits() -> None:
+    now = 0.0
+    gate = Admission(questions_max=1, waiting_max=100, retry_after_seconds=3.0, clock=lambda: now)
+    await gate.enter(seconds=60)
+    for _ in range(10):
+        following = asyncio.create_task(gate.enter(seconds=60))
+        await wait_until_waiting(gate, 1)
+        now += 5.0
+        gate.leave()
+        await following
+    for _ in range(10):
+        gate.leave()
+        await gate.enter(seconds=60)
+    waiting = asyncio.create_task(gate.enter(seconds=1))
+    await wait_until_waiting(gate, 1)
+    gate.leave()
+    await waiting
+
+
 def test_by_default_a_crowd_is_served_and_what_is_too_many_can_be_refused() -> None:
     """A question that the broker holds back cannot be refused."""
     settings = AggregatorSettings()
