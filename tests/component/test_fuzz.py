@@ -179,7 +179,7 @@ async def test_a_length_beyond_reason_is_refused_before_a_body_comes(
 ) -> None:
     for length in ("99999999999999999999", "-1", "many", "2\r\nContent-Length: 3"):
         answer = await socket.send(method, sent_to, b"", length=length)
-        assert (answer.status, answer.media_type) == (400, "text/plain"), length
+        assert (answer.status, answer.media_type) == (400, "application/json"), length
     if DOCUMENT["paths"][path][method.lower()]["responses"]["413"]["$ref"].endswith("records413"):
         return  # of any length: such a body is read as it comes
     answer = await socket.send(method, sent_to, b"", length="999999999999")
@@ -290,7 +290,7 @@ async def test_idempotency_keys_that_are_none(socket: Socket, value: str) -> Non
 async def test_a_header_that_is_none_is_no_request(socket: Socket, name: str, value: str) -> None:
     headers: dict[str, Any] = {name: value}
     answer = await socket.send("POST", "/reports", **headers)
-    assert (answer.status, answer.media_type) == (400, "text/plain")
+    assert (answer.status, answer.media_type) == (400, "application/json")
     assert "x-evil" not in answer.headers
 
 
