@@ -34,6 +34,8 @@ POLICY = "; ".join(
         "img-src 'self'",
         "connect-src 'self'",
         "base-uri 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
         "form-action 'self'",
         "frame-ancestors 'none'",
     )

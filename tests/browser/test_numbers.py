@@ -17,6 +17,9 @@ from tests.browser.conftest import MakeVisitor
 from tests.browser.visitor import SCREENSHOTS, Visitor
 from tests.component.conftest import Client
 
+# The first one installs the browser, starts everything and imports.
+pytestmark = pytest.mark.timeout(600)
+
 # All that there is in the sample, as its invoices say; the page finds it by itself.
 RANGE = {
     "start_at": "2010-12-01T00:00:00Z",

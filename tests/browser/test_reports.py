@@ -6,6 +6,7 @@ import csv
 import io
 import re
 
+import pytest
 from playwright.async_api import expect
 
 from devstack.demo_account import DemoAccount
@@ -13,6 +14,9 @@ from tests.browser.conftest import MakePlay
 from tests.browser.visitor import REFUSED, Visitor
 from tests.component.conftest import Client
 from tests.waiting import until
+
+# The first one installs the browser, starts everything and imports.
+pytestmark = pytest.mark.timeout(600)
 
 REPORTS = "#/reports"
 

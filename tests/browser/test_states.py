@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from playwright.async_api import expect
 
 from shared.database import accounts
@@ -14,6 +15,9 @@ from tests.browser.visitor import REFUSED, Visitor
 from tests.component.conftest import Client
 from tests.e2e.conftest import Stack
 from tests.waiting import until
+
+# The first one installs the browser, starts everything and imports.
+pytestmark = pytest.mark.timeout(600)
 
 
 async def register(caller: Client, *amounts: str) -> int:

@@ -165,6 +165,7 @@ class Visitor:
             assert size is not None
             await self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             await self.page.set_viewport_size(size)  # type: ignore[arg-type]
+            await self.page.evaluate("scrollTo(0, 0)")
             await self.page.evaluate(_DRAWN_ANEW)
             await self.page.screenshot(path=SCREENSHOTS / f"{name}-{look}.png")
             problems += [f"{look}: {one}" for one in await self._inaccessible()]

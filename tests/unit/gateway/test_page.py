@@ -109,6 +109,7 @@ async def test_the_policy_lets_nothing_in(browser: TestClient) -> None:
         assert response.headers["Referrer-Policy"] == "no-referrer"
     rules = dict(rule.split(" ", 1) for rule in POLICY.split("; "))
     assert rules["default-src"] == rules["frame-ancestors"] == rules["base-uri"] == "'none'"
+    assert rules.pop("require-trusted-types-for") == "'script'"
     assert set(rules.values()) == {"'none'", "'self'"}, "no other origin, nothing inline"
 
 

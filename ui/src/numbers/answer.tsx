@@ -44,7 +44,7 @@ export function Answer(props: Props) {
       {isNothing ? (
         <Empty title="Nothing in this range" level={2}>
           <p>
-            {register.name} has no items in {shownDays(question.days)}.
+            Nothing was recorded in {register.name} for {shownDays(question.days)}.
           </p>
           {view.range !== "all" && (
             <button type="button" class="button" onClick={() => change({ range: "all" })}>
