@@ -8,12 +8,13 @@ import os
 import sys
 import time
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from pathlib import Path
 
 import asyncpg
 import uvloop
 
-from bench.counting import agreement, goals, load, page, writing
+from bench.counting import agreement, freshness, goals, load, page, writing
 from bench.counting.columnar import VERSIONS, ClickHouse, DuckDb, export
 from bench.counting.cube import Cube, CubeError, cube_server
 from bench.counting.data import Items
@@ -48,6 +49,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--questions", type=int, default=4_000, help="asked to find a stale one")
     parser.add_argument("--run-dir", type=Path, default=ROOT / ".run" / "bench")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
+    parser.add_argument("--only-writing", action="store_true", help="say what recording costs")
     parser.add_argument("--no-cube", action="store_true", help="do not try to start Cube")
     return parser.parse_args()
 
@@ -113,7 +115,7 @@ async def measure(options: argparse.Namespace) -> None:
                 await writing.small_writers(system, callers=callers, seconds=options.seconds)
             )
         _told("freshness")
-        figures.freshness = await writing.freshness(system, questions=options.questions, callers=8)
+        figures.freshness = await freshness.measure(system, questions=options.questions, callers=8)
         _told("once more, after all that was recorded")
         figures.cells += await agreement.require(engines[:2], QUESTIONS)
         for engine in [*engines, tenth]:
@@ -249,8 +251,17 @@ def _hop_question() -> Question:
     return MAIN[1]
 
 
+async def measure_writing(options: argparse.Namespace) -> None:
+    """On stdout; nothing is written to the page."""
+    async with running(options.run_dir, options.items) as system:
+        found = await writing.measure(system, options.rows, rounds=options.rounds)
+    for name, figure in asdict(found).items():
+        sys.stdout.write(f"{name}: {figure if isinstance(figure, dict) else round(figure)}\n")
+
+
 def main() -> None:
-    uvloop.run(measure(_arguments()))
+    options = _arguments()
+    uvloop.run((measure_writing if options.only_writing else measure)(options))
 
 
 if __name__ == "__main__":

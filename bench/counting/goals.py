@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from bench.counting.freshness import Freshness
 from bench.counting.load import Load
 from bench.counting.rounds import Table
-from bench.counting.writing import Freshness, Writers, Writing
+from bench.counting.writing import Writers, Writing
 from bench.page import Verdict
 
 OURS = "Tallyport over HTTP"

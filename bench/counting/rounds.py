@@ -65,8 +65,9 @@ async def take_turns(
     seconds: float,
     told: Told,
 ) -> Table:
-    """Each engine once a round, slow ones in every `slow_every`-th. A first round only warms, and
-    none begins when so many seconds are over."""
+    """Each engine once a round, slow ones in every `slow_every`-th, in turns from the first to the
+    last and from the last to the first: who comes behind a slow one finds caches that are cold. A
+    first round only warms, and none begins when so many seconds are over."""
     table: Table = {(q.name, e.name): Times() for q in questions for e in engines}
     gc.collect()
     gc.disable()
@@ -77,7 +78,7 @@ async def take_turns(
                 break
             told(f"round {number} of {rounds}")
             for question in questions:
-                for engine in engines:
+                for engine in engines if number % 2 else engines[::-1]:
                     if not engine.slow or number == 0 or number % slow_every == 1 % slow_every:
                         times = table[question.name, engine.name] if number else Times()
                         await _once(engine, question, times)

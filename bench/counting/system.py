@@ -15,14 +15,12 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 from pydantic import BaseModel, ValidationError
 
 from bench.counting.data import COLUMNS, LABELS, REGISTERS, Items
 from bench.counting.questions import HOME_ZONE
-from devstack import postgres
-from devstack.engines import start_engines
-from devstack.stack import RunningStack, start_services, stop_stack
+from bench.stack import started
+from devstack.stack import RunningStack
 from shared.database import accounts
 from shared.database.pool import Connection, Database
 from shared.database.registers import insert_register
@@ -32,12 +30,8 @@ from shared.settings import DatabaseSettings
 
 DAY_SECONDS = 86_400.0
 _METAS = ", ".join(f"meta{number}" for number in range(len(COLUMNS)))
-# What anybody would give a server of this size; both sides have it.
 _POSTGRES = {
-    "max_wal_size": "16GB",
-    "checkpoint_timeout": "60min",
     "maintenance_work_mem": "1GB",
-    "work_mem": "64MB",
     "random_page_cost": "1.1",
     "effective_io_concurrency": "32",
 }
@@ -87,19 +81,9 @@ class System:
 async def running(run_dir: Path, items: int) -> AsyncIterator[System]:
     """Start everything on the folder of this many items; stop it at the end, keeping the data."""
     folder = run_dir / f"counting-{items}"
-    shared_buffers = f"{psutil.virtual_memory().total // 4 // 2**20}MB"
-    postgres.DURABLE.update(_POSTGRES, shared_buffers=shared_buffers)
-    try:
-        engines = start_engines(folder, durable=True).engines
-        stack = start_services(folder, engines)
-        settings = DatabaseSettings.model_validate(
-            {"url": engines.database_url, "statement_seconds": 3_600}
-        )
-        async with Database.open(settings, name="bench", pool_max=8) as database:
-            made = await _obtain(folder, database, items)
-            yield System(stack, database, made.whole, made.tenth)
-    finally:
-        stop_stack(folder)
+    async with started(folder, _POSTGRES, pool_max=8) as (stack, database):
+        made = await _obtain(folder, database, items)
+        yield System(stack, database, made.whole, made.tenth)
 
 
 async def _obtain(folder: Path, database: Database, items: int) -> Made:

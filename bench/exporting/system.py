@@ -19,17 +19,14 @@ import psutil
 from pydantic import BaseModel, ValidationError
 
 from bench.exporting.data import DAY_SECONDS, insert
-from devstack import postgres
-from devstack.engines import start_engines
-from devstack.stack import RunningStack, start_services, stop_stack
+from bench.stack import started
+from devstack.stack import RunningStack
 from shared.database import accounts
 from shared.database.pool import Connection, Database
-from shared.settings import DatabaseSettings, ObjectStoreSettings
+from shared.settings import ObjectStoreSettings
 
 ZONE = "America/Los_Angeles"
 SHORT_ROWS = 1_000
-# What anybody would give a server of this size; both sides have it.
-_POSTGRES = {"max_wal_size": "16GB", "checkpoint_timeout": "60min", "work_mem": "64MB"}
 
 
 class Dataset(BaseModel):
@@ -69,20 +66,10 @@ class System:
 async def running(run_dir: Path, sizes: Sequence[int]) -> AsyncIterator[System]:
     """Start everything on the folder of these sizes; stop it at the end, keeping the data."""
     folder = run_dir / f"exporting-{max(sizes)}"
-    shared_buffers = f"{psutil.virtual_memory().total // 4 // 2**20}MB"
-    postgres.DURABLE.update(_POSTGRES, shared_buffers=shared_buffers)
-    try:
-        engines = start_engines(folder, durable=True).engines
-        stack = start_services(folder, engines)
-        settings = DatabaseSettings.model_validate(
-            {"url": engines.database_url, "statement_seconds": 3_600}
-        )
-        async with Database.open(settings, name="bench", pool_max=4) as database:
-            made = await _obtain(folder, database, [SHORT_ROWS, *sizes])
-            short, *datasets = made.datasets
-            yield System(stack, database, short, datasets)
-    finally:
-        stop_stack(folder)
+    async with started(folder, {}, pool_max=4) as (stack, database):
+        made = await _obtain(folder, database, [SHORT_ROWS, *sizes])
+        short, *datasets = made.datasets
+        yield System(stack, database, short, datasets)
 
 
 async def _obtain(folder: Path, database: Database, sizes: list[int]) -> Made:
