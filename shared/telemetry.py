@@ -2,16 +2,22 @@
 
 Logs are structlog events, one line an outcome, ids bound once at the edge. JSON on a pipe,
 coloured lines on a terminal. Secrets are redacted here, in one place, whatever logs them.
+
+Our own lines do not go through the standard library's logging, only those of libraries do: it looks
+for its caller up the stack and copies each event, which takes longer than answering a question.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any
 
+import orjson
 import structlog
 
 from shared.settings import TelemetrySettings
@@ -52,6 +58,33 @@ def _redact_event(
     return event
 
 
+def _as_json(_logger: object, _method: str, event: MutableMapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(event, default=repr)
+    except TypeError:
+        # A number of more than 64 bits, half of a surrogate pair: rare, and not to be lost.
+        return json.dumps(event, default=repr).encode()
+
+
+def _encoded(_logger: object, _method: str, line: Any) -> bytes:
+    return line if isinstance(line, bytes) else str(line).encode(errors="backslashreplace")
+
+
+class _Lines:
+    """Writes to stderr. Nobody reads it, or the disk is full: no reason to end what is told of."""
+
+    def __init__(self, *_: object) -> None:
+        self._write = sys.stderr.buffer.write
+        self._flush = sys.stderr.buffer.flush
+
+    def msg(self, line: bytes) -> None:
+        with suppress(OSError, ValueError):
+            self._write(line + b"\n")
+            self._flush()
+
+    debug = info = warning = error = critical = msg
+
+
 def configure_logging(settings: TelemetrySettings, *, service: str) -> None:
     """Route structlog and the standard library's logging to stderr in one format."""
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
@@ -67,9 +100,9 @@ def configure_logging(settings: TelemetrySettings, *, service: str) -> None:
         structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
     )
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, renderer if console else _as_json, _encoded],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=_Lines,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
