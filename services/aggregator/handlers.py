@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -117,15 +118,18 @@ class Handlers:
             raise
         if outcome.wish is not None:
             self._note_wish(query.store_id, register_id, outcome.wish)
-        plan = outcome.plan.name if outcome.plan else KNOWN
-        SECONDS.labels(plan).observe(outcome.seconds)
-        log.info(
-            "aggregate.answered",
-            plan=plan,
-            database_ms=round(outcome.seconds * 1_000, 1),
-            bytes=len(outcome.body or b""),
-        )
-        return answer_of(outcome)
+
+        def tell() -> None:
+            plan = outcome.plan.name if outcome.plan else KNOWN
+            SECONDS.labels(plan).observe(outcome.seconds)
+            log.info(
+                "aggregate.answered",
+                plan=plan,
+                database_ms=round(outcome.seconds * 1_000, 1),
+                bytes=len(outcome.body or b""),
+            )
+
+        return replace(answer_of(outcome), afterwards=tell)
 
     async def _find(self, query: _Question, find: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """Found together with those who ask the same now. Theirs may be a shorter deadline."""

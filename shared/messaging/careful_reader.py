@@ -10,14 +10,9 @@ then puts the message away like any other that does not parse.
 from __future__ import annotations
 
 import asyncio
-import ssl
 import struct
-from typing import Any
 
-from aiormq import TransportFactory
-from aiormq.exceptions import AMQPConnectionError
 from pamqp.header import ContentHeader
-from yarl import URL
 
 UNREADABLE = 1
 
@@ -53,33 +48,3 @@ def _readable(payload: bytes) -> bytes:
     except Exception:  # noqa: BLE001 - it is a stranger's bytes: any failure means the same
         return _FIXED.pack(class_id, UNREADABLE, body_size, 0) + payload[_FIXED.size :]
     return payload
-
-
-class CarefulTransport(TransportFactory):
-    """TCP or TLS, by the scheme of the address."""
-
-    _current: asyncio.BaseTransport | None = None
-
-    def abort(self) -> None:
-        """End what was created last, without a farewell."""
-        if isinstance(self._current, asyncio.WriteTransport):
-            self._current.abort()
-
-    async def create(
-        self, url: URL, **kwargs: Any
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        provider = kwargs.pop("ssl_context_provider")
-        context: ssl.SSLContext | None = (
-            await provider.get_context() if url.scheme == "amqps" else None
-        )
-        loop = asyncio.get_running_loop()
-        reader = CarefulReader(loop=loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        try:
-            transport, _ = await loop.create_connection(
-                lambda: protocol, url.host or "", url.port or 0, ssl=context, **kwargs
-            )
-        except OSError as error:
-            raise AMQPConnectionError(*error.args) from error
-        self._current = transport
-        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)

@@ -13,7 +13,6 @@ import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from aiormq import Channel
@@ -28,6 +27,7 @@ from shared.messaging.cancellation import stray_cancellation_is
 from shared.messaging.connection import Broker
 from shared.messaging.declaration import declare_queue
 from shared.messaging.delivery import Handler, Receipt, SharedReceipt, Whole
+from shared.messaging.frames import consume, stop_consuming
 from shared.messaging.handling import Handling
 from shared.messaging.hang_ups import HangUpQueue
 from shared.messaging.intake import split
@@ -124,12 +124,15 @@ class Consumer:
         if self._kept is not None:
             self._kept.renew("the broker cancelled the consumer: its queue was deleted, or failed")
 
+    def _is_wanted(self) -> bool:
+        """Whether there is room for more."""
+        full = self._handling.acknowledged_early >= self._concurrency
+        return not full and not self._handling.is_stopping
+
     async def _adjust(self) -> None:
         """Be registered exactly when there is room for more."""
         async with self._registration:
-            channel = self._channel
-            full = self._handling.acknowledged_early >= self._concurrency
-            wanted = not full and not self._handling.is_stopping
+            channel, wanted = self._channel, self._is_wanted()
             if channel is None or channel.is_closed or wanted == (self._tag is not None):
                 return
             try:
@@ -144,16 +147,14 @@ class Consumer:
                     self._kept.renew(f"registering at {self.queue.name} failed: {error!r}")
 
     async def _register(self, channel: Channel) -> None:
-        tag = f"{self._broker.name}.{uuid4().hex}"
-        await channel.basic_consume(self.queue.name, self._deliver, consumer_tag=tag)
-        self._tag = tag
+        self._tag = await consume(channel, self.queue.name, self._deliver, sender=self._broker.name)
 
     async def _unregister(self, channel: Channel) -> None:
         if self._tag is not None:
             tag, self._tag = self._tag, None
-            await channel.basic_cancel(tag)
+            await stop_consuming(channel, tag)
 
-    async def _deliver(self, message: DeliveredMessage) -> None:
+    def _deliver(self, message: DeliveredMessage) -> None:
         parts = split(message, self.queue)
         if not parts:
             self._begin(message, Receipt(message))
@@ -192,4 +193,5 @@ class Consumer:
             # Whatever was neither finished nor put away goes back; what is settled stays settled.
             await receipt.give_back()
             self._seconds.observe(time.monotonic() - began)
-        await self._adjust()
+        if self._registration.locked() or self._is_wanted() != (self._tag is not None):
+            await self._adjust()

@@ -20,7 +20,7 @@ from shared.contracts.message import Message
 from shared.contracts.routes import CONTENT_TYPE
 from shared.failpoints import Step
 from shared.messaging.frames import acknowledge_at_once
-from shared.messaging.plain_connection import abort
+from shared.messaging.line import abort
 
 # Writing a few bytes to a socket; longer only when the line is dead and nobody has noticed.
 SETTLE_SECONDS = 5.0
@@ -28,12 +28,14 @@ SETTLE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply as bytes. `kind` is the message kind in the body, if it is a message."""
+    """A reply as bytes. `kind` is the message kind in the body, if it is a message. `afterwards` is
+    called when it is on its way: what its asker need not wait for, such as a line in the log."""
 
     body: bytes
     content_type: str = CONTENT_TYPE
     headers: Mapping[str, str] = field(default_factory=dict)
     kind: str | None = None
+    afterwards: Callable[[], None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,11 @@ class Receipt:
             return
         await failpoints.before(step, self._drop_connection)
         tag = self._take()
-        if tag is not None and not acknowledge_at_once(self._message.channel, tag):
+        if tag is not None:
             with suppress(Exception):
-                async with asyncio.timeout(SETTLE_SECONDS):
-                    await self._message.channel.basic_ack(tag, wait=False)
+                if not acknowledge_at_once(self._message.channel, tag):
+                    async with asyncio.timeout(SETTLE_SECONDS):
+                        await self._message.channel.basic_ack(tag, wait=False)
         await failpoints.after(step, self._drop_connection)
 
     async def give_back(self) -> None:

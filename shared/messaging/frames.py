@@ -1,20 +1,26 @@
-"""Writing a message to a channel without waiting, and without the library's work per message.
+"""Publishing, acknowledging and consuming without the library's work per message.
 
-In: an open channel. Out: the frames in the connection's write queue, in one piece, or False when
-that queue is full. aiormq's own publish takes a lock, two timeouts and a future for each message;
-for a transient message without a confirm there is nothing to wait for.
+In: an open channel of ours. Out: the frames on their way, in one piece, or False when too much
+waits for the line already. aiormq's own publish takes a lock, two timeouts and a future for each
+message, and its writer is a task; for a transient message without a confirm there is nothing to
+wait for. What is written in one turn of the loop leaves in one piece.
 """
 
 from __future__ import annotations
 
-import asyncio
+from uuid import uuid4
 
 from aiormq import Channel
-from aiormq.abc import AbstractChannel, ChannelFrame, FrameType
+from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import ChannelInvalidStateError
-from pamqp.body import ContentBody
 from pamqp.commands import Basic
-from pamqp.header import ContentHeader
+
+from shared.messaging import wire
+from shared.messaging.express import Heard
+from shared.messaging.line import line_of
+
+# That the broker does not take. A few of the longest answers, or many thousands of short ones.
+WAITING_BYTES_MAX = 64 * 1024 * 1024
 
 
 def publish_at_once(
@@ -27,28 +33,50 @@ def publish_at_once(
     mandatory: bool = False,
 ) -> bool:
     """Raises ChannelInvalidStateError on a closed channel. Not for a channel with confirms."""
-    size = channel.max_content_size
     return _write(
         channel,
-        [
-            Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=mandatory),
-            ContentHeader(properties=properties, body_size=len(body)),
-            *(ContentBody(body[at : at + size]) for at in range(0, len(body), size)),
-        ],
+        wire.publication(
+            channel.number,
+            wire.publish_method(exchange, routing_key, mandatory=mandatory),
+            properties,
+            body,
+            part_bytes_max=channel.max_content_size,
+        ),
     )
 
 
 def acknowledge_at_once(channel: AbstractChannel, delivery_tag: int) -> bool:
     """Raises ChannelInvalidStateError on a closed channel."""
-    return _write(channel, [Basic.Ack(delivery_tag=delivery_tag)])
+    return _write(channel, wire.acknowledgement(channel.number, delivery_tag))
 
 
-def _write(channel: AbstractChannel, frames: list[FrameType]) -> bool:
+async def consume(
+    channel: Channel, queue: str, heard: Heard, *, sender: str, no_ack: bool = False
+) -> str:
+    """Have `heard` called with every message of the queue, as soon as it is here and in no task.
+    The consumer's tag: for `stop_consuming`, or the channel's end."""
+    tag = f"{sender}.{uuid4().hex}"
+
+    async def late(message: DeliveredMessage) -> None:
+        """What comes after `stop_consuming` began."""
+        heard(message)
+
+    line_of(channel).reader.listen(channel, tag, heard)
+    await channel.basic_consume(queue, late, consumer_tag=tag, no_ack=no_ack)
+    return tag
+
+
+async def stop_consuming(channel: Channel, tag: str) -> None:
+    """What the broker has sent by then is still heard."""
+    await channel.basic_cancel(tag)
+    line_of(channel).reader.ignore(channel, tag)
+
+
+def _write(channel: AbstractChannel, frames: bytes) -> bool:
     if channel.is_closed:
         raise ChannelInvalidStateError(f"channel {channel.number} is closed")
-    frame = ChannelFrame.marshall(channel_number=channel.number, frames=frames)
-    try:
-        channel.connection.write_queue.put_nowait(frame)
-    except asyncio.QueueFull:
+    transport = line_of(channel).transport
+    if transport.get_write_buffer_size() > WAITING_BYTES_MAX:
         return False
+    transport.write(frames)
     return True

@@ -11,9 +11,11 @@ import itertools
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import structlog
 from aiormq.abc import DeliveredMessage
+from prometheus_client import Counter
 
 from shared.contracts.message import Message
 from shared.contracts.routes import Queue, QueueType
@@ -130,6 +132,9 @@ class Handling:
             outcome = "failed"
             if not isinstance(result, TallyportError):
                 await self._answer(delivery.reply_to, delivery.correlation_id, result)
+                if isinstance(result, Answer) and result.afterwards is not None:
+                    await self._replies.sent()
+                    result.afterwards()
                 outcome = "handled"
                 break
             fate = fate_of(result, answerable=delivery.reply_to is not None)
@@ -213,7 +218,13 @@ class Handling:
 
     async def _finish(self, receipt: Receipt, kind: str, outcome: str) -> None:
         await receipt.acknowledge()
-        HANDLED.labels(self._queue.name, kind, outcome).inc()
+        _handled(self._queue.name, kind, outcome).inc()
+
+
+@lru_cache(maxsize=1_024)
+def _handled(queue: str, kind: str, outcome: str) -> Counter:
+    """Looking it up among all costs more than counting it."""
+    return HANDLED.labels(queue, kind, outcome)
 
 
 def _message_id(command: Message, property_id: str | None) -> str:

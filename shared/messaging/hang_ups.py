@@ -31,7 +31,7 @@ from shared.errors import UnavailableError
 from shared.messaging.connection import Broker
 from shared.messaging.declaration import scratch_channel
 from shared.messaging.envelope import TRANSIENT
-from shared.messaging.frames import publish_at_once
+from shared.messaging.frames import consume, publish_at_once
 from shared.messaging.kept_channel import KeptChannel
 from shared.messaging.topology import CANCEL_QUEUE_PREFIX
 
@@ -126,13 +126,13 @@ class HangUpQueue:
             log.warning("cancellations.refused", reason=str(error))
             return
         channel.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
-        await channel.basic_consume(self._name, self._heard, no_ack=True)
+        await consume(channel, self._name, self._heard, sender=self._broker.name, no_ack=True)
 
     def _cancelled_by_broker(self, _frame: Basic.Cancel) -> None:
         if self._kept is not None:
             self._kept.renew("the broker deleted the queue for cancellations")
 
-    async def _heard(self, message: DeliveredMessage) -> None:
+    def _heard(self, message: DeliveredMessage) -> None:
         if len(message.body) > BODY_BYTES_MAX:
             return
         with suppress(ValueError):

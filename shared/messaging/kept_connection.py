@@ -19,8 +19,8 @@ from shared.errors import UnavailableError
 from shared.messaging.backoff import full_jitter
 from shared.messaging.cancellation import stray_cancellation_is, tidy_up
 from shared.messaging.declaration import declare
+from shared.messaging.line import Line
 from shared.messaging.metrics import CONNECTED
-from shared.messaging.plain_connection import PlainConnection
 from shared.messaging.topology import Topology
 from shared.settings import BrokerSettings
 from shared.telemetry import redact
@@ -98,7 +98,7 @@ class KeptConnection:
             await asyncio.sleep(pause)
 
     async def _live_once(self) -> None:
-        connection = PlainConnection(next(self._urls), name=self.name)
+        connection = Line(next(self._urls), name=self.name)
         try:
             async with asyncio.timeout(self.settings.connect_seconds):
                 await connection.connect()

@@ -32,8 +32,8 @@ from shared.messaging.cloud_events import cloud_event_headers
 from shared.messaging.codec import encode
 from shared.messaging.connection import Broker
 from shared.messaging.envelope import PERSISTENT, properties_of
+from shared.messaging.line import abort
 from shared.messaging.metrics import PUBLISHED
-from shared.messaging.plain_connection import abort
 
 _LOST = "the connection to the broker was lost while publishing"
 

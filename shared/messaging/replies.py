@@ -25,7 +25,7 @@ from shared.messaging.connection import Broker
 from shared.messaging.delivery import Answer, Reply
 from shared.messaging.envelope import TRANSIENT
 from shared.messaging.frames import publish_at_once
-from shared.messaging.plain_connection import abort
+from shared.messaging.line import abort
 from shared.messaging.topology import REPLY_QUEUE_PREFIX
 
 log = structlog.get_logger(__name__)
@@ -68,6 +68,12 @@ class Replies:
             await failpoints.after(Step.MESSAGE_REPLY, self._drop_connection)
         except (RuntimeError, UnavailableError, OSError) as error:
             log.warning("reply.lost", reason=str(error) or "no connection to answer on")
+
+    async def sent(self) -> None:
+        """When what was given to `send` has left: those that wait for the loop to turn are written
+        in its next turn, by a callback that comes before this does."""
+        if self._waiting:
+            await asyncio.sleep(0)
 
     def _drop_connection(self) -> None:
         if self._broker.publishing.current is not None:

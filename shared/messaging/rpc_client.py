@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ from aiormq import Channel
 from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import PublishError
 from pamqp.commands import Basic
+from prometheus_client import Histogram
 
 from shared.contracts.failures import Failure
 from shared.contracts.message import Message
@@ -39,6 +41,7 @@ from shared.messaging.batch import CONTENT_TYPE_BATCH, unpack
 from shared.messaging.codec import decode, encode
 from shared.messaging.connection import Broker
 from shared.messaging.delivery import Answer
+from shared.messaging.frames import consume
 from shared.messaging.hang_ups import HangUps
 from shared.messaging.kept_channel import KeptChannel
 from shared.messaging.metrics import RPC_SECONDS
@@ -114,7 +117,7 @@ class RpcClient:
             outcome = error.code.value
             raise
         finally:
-            RPC_SECONDS.labels(message.kind, outcome).observe(time.monotonic() - began)
+            _seconds_of(message.kind, outcome).observe(time.monotonic() - began)
         return answer
 
     async def _call(self, message: Message, deadline_seconds: float) -> Answer:
@@ -159,7 +162,7 @@ class RpcClient:
         name = f"{REPLY_QUEUE_PREFIX}{self._broker.name}.{uuid4().hex}"
         await channel.queue_declare(name, exclusive=True, arguments={"x-queue-type": "classic"})
         channel.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
-        await channel.basic_consume(name, self._answered, no_ack=True)
+        await consume(channel, name, self._answered, sender=self._broker.name, no_ack=True)
         self._reply_to = name
 
     def _cancelled_by_broker(self, _frame: Basic.Cancel) -> None:
@@ -186,7 +189,7 @@ class RpcClient:
             if queue is None or waiting.queue is queue:
                 waiting.fail(error)
 
-    async def _answered(self, message: DeliveredMessage) -> None:
+    def _answered(self, message: DeliveredMessage) -> None:
         properties = message.header.properties
         if properties.content_type == CONTENT_TYPE_BATCH:
             for one in unpack(message.body):
@@ -204,6 +207,12 @@ class RpcClient:
         # No longer waited for, or a stranger's: either way nobody's.
         if waiting is not None and not waiting.answer.done():
             waiting.answer.set_result(answer)
+
+
+@lru_cache(maxsize=1_024)
+def _seconds_of(kind: str, outcome: str) -> Histogram:
+    """Looking it up among all costs more than counting it."""
+    return RPC_SECONDS.labels(kind, outcome)
 
 
 def _error_in(answer: Answer) -> TallyportError:
