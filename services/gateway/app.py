@@ -16,7 +16,7 @@ from services.gateway.dependencies import DEPENDENCIES, Dependencies
 from services.gateway.handlers.items import STREAMS
 from services.gateway.handlers.page_files import PAGE
 from services.gateway.handlers.records import UPLOADS
-from services.gateway.middlewares import answer_errors, observe
+from services.gateway.middlewares import observe
 from services.gateway.page import Page
 from services.gateway.report_watch import ReportWatch
 from services.gateway.routes import add_routes
@@ -100,7 +100,7 @@ async def connect(settings: GatewayServiceSettings) -> AsyncIterator[Connected]:
 def make_app(dependencies: Dependencies, readiness: Readiness) -> web.Application:
     """The web application, without a socket."""
     # Bodies are read by `bodies`, each with its own limit; aiohttp's would count none of them.
-    app = web.Application(middlewares=[observe, answer_errors, admit, require_token])
+    app = web.Application(middlewares=[observe, admit, require_token])
     app[DEPENDENCIES] = dependencies
     app[PAGE] = Page()
     app[IN_HAND] = InHand(dependencies.settings.gateway.requests_max)

@@ -34,7 +34,8 @@ DEPENDENCIES = web.AppKey("dependencies", Dependencies)
 
 def dependencies(request: web.Request) -> Dependencies:
     """The connections of the application that this request came to."""
-    return request.config_dict[DEPENDENCIES]
+    # There is one application: no need to look through those around it.
+    return request.app[DEPENDENCIES]
 
 
 def base_url(request: web.Request) -> str:

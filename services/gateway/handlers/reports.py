@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -132,12 +133,12 @@ def no_such_report(request: web.Request) -> NotFoundError:
 
 async def options(request: web.Request) -> web.Response:
     """`OPTIONS`: which methods there are, in words."""
-    methods = (
-        ("DELETE", "GET", "HEAD", "OPTIONS")
-        if "id" in request.match_info
-        else ("GET", "HEAD", "OPTIONS", "POST")
-    )
+    body, allowed = _options(is_one="id" in request.match_info)
+    return web.Response(body=body, headers={"Content-Type": HAL, "Allow": allowed})
+
+
+@lru_cache(maxsize=2)
+def _options(*, is_one: bool) -> tuple[bytes, str]:
+    methods = ("DELETE", "GET", "HEAD", "OPTIONS") if is_one else ("GET", "HEAD", "OPTIONS", "POST")
     content = {"methods": {method: _METHODS[method] for method in methods}}
-    return web.Response(
-        body=orjson.dumps(content), content_type=HAL, headers={"Allow": ", ".join(methods)}
-    )
+    return orjson.dumps(content), ", ".join(methods)
