@@ -25,6 +25,7 @@ from shared.errors import InvalidArgumentError
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DAY = timedelta(days=1)
 _TICK = timedelta(microseconds=1)
+REMEMBERED_DAYS_MAX = 1_000
 
 
 class PeriodKind(StrEnum):
@@ -50,6 +51,14 @@ def divide(
     kind: PeriodKind, zone: ZoneInfo, start_at: datetime, end_at: datetime, *, periods_max: int
 ) -> Periods:
     """The periods of a range. Raises `InvalidArgumentError` when there are more than allowed."""
+    # The same ranges are asked about again and again; long ones would be much to remember.
+    dividing = _divided if (end_at - start_at).days <= REMEMBERED_DAYS_MAX else _divide
+    return dividing(kind, zone, start_at, end_at, periods_max)
+
+
+def _divide(
+    kind: PeriodKind, zone: ZoneInfo, start_at: datetime, end_at: datetime, periods_max: int
+) -> Periods:
     # A day too many at both ends: clocks that are set back may show yesterday, or tomorrow.
     last = end_at.astimezone(zone).date() + _DAY
     dates: list[date] = []
@@ -78,6 +87,9 @@ def divide(
         starts=tuple(begin for begin, _ in held),
         numbers=None if numbers == tuple(range(1, len(dates) + 1)) else numbers,
     )
+
+
+_divided = lru_cache(maxsize=256)(_divide)
 
 
 def _begins(kind: PeriodKind, first: date, last: date) -> Iterator[date]:
