@@ -3,7 +3,7 @@
 In: the queues on which answers are awaited. Out: `fail`, called with the reason when no answer can
 come. The queue is durable, so it takes questions whether or not an aggregator runs, and `mandatory`
 sees nothing. While answers are awaited, and only then, a passive declare each second tells how many
-consumers there are; it runs beside the question and costs it no time.
+consumers there are. Most answers come before the first look, which would be most of their work.
 
 A consumer that is shutting down has left the queue but still answers what it has in hand. So only a
 question that lies in the queue with no consumer is taken for lost.
@@ -24,6 +24,8 @@ from shared.messaging.connection import Broker
 from shared.messaging.declaration import scratch_channel
 
 CHECK_SECONDS = 1.0
+# Before the first look.
+GRACE_SECONDS = 0.02
 # Between seeing no consumer and seeing whether something lies in the queue.
 RECHECK_SECONDS = 0.1
 
@@ -58,6 +60,7 @@ class Presence:
             await asyncio.wait(watches)
 
     async def _watch(self, queue: Queue) -> None:
+        await asyncio.sleep(GRACE_SECONDS)
         while self._is_awaited(queue):
             pause = CHECK_SECONDS
             with (
