@@ -160,13 +160,14 @@ def _setting(setting: Setting) -> str:
     cores = f"{psutil.cpu_count()} cores, {memory:.0f} GB, {platform.system()}"
     load = f"{setting.load_before:.1f} before, {setting.load_behind:.1f} behind"
     slow = f"{setting.slow_rounds} for bare SQL and Cube"
-    runs = f"medians of {setting.rounds} runs ({slow}), warm, engines in turns"
+    runs = f"medians of {setting.rounds} runs ({slow}), engines in turns"
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {setting.commit}: `{setting.command}`",
         f"{setting.items:,} items in 20 registers, {asked}",
         f"{cores}; load average {load}",
         f"Python {platform.python_version()}, {versions}",
-        f"{runs}; meanwhile {setting.items_a_second} items a second recorded over HTTP",
+        f"{runs}, each asked once more just before, untimed",
+        f"meanwhile, where it says so, {setting.items_a_second} items a second recorded over HTTP",
     ]
     return "\n".join(f"- {line}" for line in lines)
 
