@@ -38,7 +38,7 @@ IN_HAND = web.AppKey("in_hand", InHand)
 @web.middleware
 async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let it in if there is room."""
-    in_hand = request.config_dict[IN_HAND]
+    in_hand = request.app[IN_HAND]
     path = request.path
     if path in _OF_THE_OPERATOR or path.endswith(_COUNTED_ELSEWHERE):
         return await handler(request)
