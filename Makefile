@@ -96,4 +96,4 @@ bench-exporting: .run/bench/venv/.complete ## what a report costs beside psql, c
 	@$(BENCH_PYTHON) -m bench.exporting $(ARGS)
 
 bench-exporting-small: .run/bench/venv/.complete ## the same on few rows, to see that it runs
-	@$(BENCH_PYTHON) -m bench.exporting --rows 120000 --rounds 1 --short 3 --page .run/bench/small.md $(ARGS)
+	@$(BENCH_PYTHON) -m bench.exporting --rows 120000 --transactions 20000 --rounds 1 --short 3 --page .run/bench/small.md $(ARGS)

@@ -7,6 +7,7 @@ Comes in: a number of rows. Goes out: tables on the terminal and the section "Ex
     python -m bench.exporting --rows 5000000
 
     data      the rows: customers of several stores, wide, in SQL
+    sales     the rows of `complete`: transactions, and the sales register
     system    the whole system with the rows in it, in a folder that the next run uses again
     usage     processor seconds and memory of whoever took part
     ours      a report over HTTP, from POST to ready

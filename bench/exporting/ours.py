@@ -13,7 +13,11 @@ from bench.exporting.system import Dataset, System
 
 POLL_SECONDS = 0.02
 BUILD_SECONDS_MAX = 1_800.0
-RANGE = {"datetime_start": "2000-01-01 00:00:00", "datetime_end": "2090-01-01 00:00:00"}
+# By the report's name: all customers, and the two years of the transactions.
+ARGUMENTS = {
+    "customers": {"datetime_start": "2000-01-01 00:00:00", "datetime_end": "2090-01-01 00:00:00"},
+    "complete": {"datetime_start": "2020-01-01 00:00:00", "datetime_end": "2021-12-31 23:59:59"},
+}
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,13 @@ class Built:
         return int(self.resource["download"]["bytes"])
 
 
-async def build(system: System, dataset: Dataset, format_: str = "csv") -> Built:
-    """Ask for all customers of the store, and wait."""
+async def build(
+    system: System, dataset: Dataset, format_: str = "csv", name: str = "customers"
+) -> Built:
+    """Ask for all that the store has, and wait."""
     async with Line(system.stack.url, dataset.token) as line:
         began = time.perf_counter()
-        arguments = {"name": "customers", "format": format_, **RANGE}
+        arguments = {"name": name, "format": format_, **ARGUMENTS[name]}
         reply = await line.post("/reports", arguments)
         path = json.loads(reply.body)["_links"]["self"]["href"].partition("/report/")[2]
         begun = 0.0

@@ -12,23 +12,36 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.exporting.system import ZONE, Dataset, System
+from services.report_worker.exports.complete.archive import COMPLETE
 from services.report_worker.exports.customers import CUSTOMERS
+from services.report_worker.exports.definition import ExportFile
 from services.report_worker.formats.csv_text import CsvText
 
-RANGE = "'2000-01-01 08:00:00+00'::timestamptz", "'2090-01-01 08:00:00+00'::timestamptz"
+CUSTOMERS_RANGE = ("'2000-01-01 08:00:00+00'::timestamptz", "'2090-01-01 08:00:00+00'::timestamptz")
+COMPLETE_RANGE = ("'2020-01-01 08:00:00+00'::timestamptz", "'2022-01-01 07:59:59+00'::timestamptz")
 
 
 def plain_select(store_id: int) -> str:
     (file,) = CUSTOMERS.files
-    select = file.select.rstrip().rstrip(";")
-    for number, value in enumerate((str(store_id), *RANGE), 1):
-        select = select.replace(f"${number}", value)
-    return "\n".join(line for line in select.splitlines() if not line.lstrip().startswith("--"))
+    return _plain(file, store_id, CUSTOMERS_RANGE)
 
 
 def same_select(store_id: int) -> str:
     (file,) = CUSTOMERS.files
-    source = f"FROM ({plain_select(store_id)}) AS source"
+    return _same(file, store_id, CUSTOMERS_RANGE)
+
+
+def _plain(file: ExportFile, store_id: int, limits: tuple[str, str]) -> str:
+    """Without comments, which a shell's line has no room for."""
+    select = file.query.rstrip().rstrip(";")
+    parameters = [f"'{parameter}'" for parameter in file.parameters]
+    for number, value in enumerate((str(store_id), *limits, *parameters), 1):
+        select = select.replace(f"${number}", value)
+    return "\n".join(line for line in select.splitlines() if not line.lstrip().startswith("--"))
+
+
+def _same(file: ExportFile, store_id: int, limits: tuple[str, str]) -> str:
+    source = f"FROM ({_plain(file, store_id, limits)}) AS source"
     return CsvText(file).select(source).replace(", NULL FROM", " FROM", 1)
 
 
@@ -45,6 +58,39 @@ def commands(system: System, dataset: Dataset, psql: str, folder: Path) -> Mappi
     }
 
 
+def complete_commands(
+    system: System, dataset: Dataset, psql: str, folder: Path
+) -> Mapping[str, str]:
+    """Of the nine files: one psql copies them one after the other, in one snapshot, each through a
+    zip of its own: a zip that reads several pipes into one archive there is none."""
+    files = [file.name for file in COMPLETE.files]
+    zips = {name: f"|zip -1 -q - - > {shlex.quote(str(folder / name))}.zip" for name in files}
+    lines = {}
+    for name, targets in ((NINE_NOWHERE, dict.fromkeys(files, "/dev/null")), (NINE_ZIP, zips)):
+        script = folder / f"{len(lines)}.sql"
+        script.write_text(_script(dataset, targets))
+        stopping = ("-v", "ON_ERROR_STOP=1")
+        lines[name] = shlex.join([psql, "-qAtX", *stopping, system.database_url, "-f", str(script)])
+    return lines
+
+
+def _script(dataset: Dataset, targets: Mapping[str, str]) -> str:
+    lines = [
+        f"SET timezone = '{ZONE}';",
+        "SET jit = off;",
+        "BEGIN ISOLATION LEVEL REPEATABLE READ;",
+    ]
+    for file in COMPLETE.files:
+        select = _same(file, dataset.store_id, COMPLETE_RANGE)
+        lines += [
+            f"\\o {targets[file.name]}",
+            f"COPY ({select}) TO STDOUT WITH (FORMAT csv, HEADER);",
+        ]
+    return "\n".join([*lines, "\\o", "COMMIT;", ""])
+
+
+NINE_NOWHERE = "one psql, nine COPYs to nowhere"
+NINE_ZIP = "one psql, nine COPYs, zip -1 of each"
 NOWHERE = "psql COPY to nowhere"
 GZIP = "psql COPY, gzip -1"
 ZIP = "psql COPY, zip -1"

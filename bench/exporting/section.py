@@ -47,7 +47,8 @@ def section(figures: Figures, verdicts: Sequence[Verdict], setting: Setting) -> 
     parts += [
         (
             f"Before any time was taken, {figures.rows_compared:,} rows of ours and of the task "
-            "with a cursor were compared; they agree."
+            f"with a cursor were compared, and {figures.complete_rows_compared:,} rows of the nine "
+            "files of `complete` with psql's; they agree."
         ),
         reached(verdicts),
         markdown(GOALS, goal_rows(verdicts)),
@@ -59,6 +60,13 @@ def section(figures: Figures, verdicts: Sequence[Verdict], setting: Setting) -> 
     for rows, ways in figures.ways.items():
         title = f"### {rows:,} rows, {setting.csv_bytes[rows] / 1e6:,.0f} MB of CSV"
         parts += [title, markdown(WAYS, way_rows(rows, ways, setting.csv_bytes[rows]))]
+    if figures.complete:
+        title = (
+            f"### `complete`, {figures.complete_rows:,} rows in nine files, "
+            f"{figures.complete_bytes / 1e6:,.0f} MB of CSV"
+        )
+        rows_shown = way_rows(figures.complete_rows, figures.complete, figures.complete_bytes)
+        parts += [title, markdown(WAYS, rows_shown)]
     parts += [
         f"### The formats, {setting.formats_rows:,} rows",
         markdown(FORMATS, format_rows(figures, setting.formats_rows)),
@@ -76,6 +84,9 @@ def show(figures: Figures, verdicts: Sequence[Verdict], setting: Setting) -> Non
         (f"{rows:,} rows", WAYS, way_rows(rows, ways, setting.csv_bytes[rows]))
         for rows, ways in figures.ways.items()
     ]
+    if figures.complete:
+        rows_shown = way_rows(figures.complete_rows, figures.complete, figures.complete_bytes)
+        tables.append(("complete", WAYS, rows_shown))
     tables.append(("formats", FORMATS, format_rows(figures, setting.formats_rows)))
     tables.append(("goals", GOALS, goal_rows(verdicts)))
     for title, head, rows_shown in tables:
@@ -132,13 +143,16 @@ def _setting(setting: Setting) -> str:
     memory = psutil.virtual_memory().total / 2**30
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {setting.commit}: `{setting.command}`",
-        "customers of one store, 29 columns, half of them addresses; the report `customers`",
+        (
+            "`customers`: those of one store, 29 columns, half of them addresses; `complete`: two "
+            "years of a store's transactions, its control totals checked"
+        ),
         (
             f"{psutil.cpu_count()} cores, {memory:.0f} GB, {platform.system()}; "
             f"load average {setting.load_before:.1f} when it began"
         ),
         f"Python {platform.python_version()}, PostgreSQL 18, Swift as the object store",
-        f"medians of {setting.rounds} runs, ways in turns; the task and pandas ran once",
+        (f"medians of {setting.rounds} runs of ours and of zip -1, in turns; all else ran once"),
     ]
     return "\n".join(f"- {line}" for line in lines)
 

@@ -10,7 +10,7 @@ import asyncio
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,8 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ValidationError
 
-from bench.exporting.data import DAY_SECONDS, insert
+from bench.exporting import data, sales
+from bench.exporting.data import DAY_SECONDS
 from bench.stack import started
 from devstack.stack import RunningStack
 from shared.database import accounts
@@ -29,8 +30,11 @@ ZONE = "America/Los_Angeles"
 SHORT_ROWS = 1_000
 
 
+Insert = Callable[[Connection, int, int], Awaitable[None]]
+
+
 class Dataset(BaseModel):
-    """A store with so many customers, and a token for it."""
+    """A store with so many customers, or transactions, and a token for it."""
 
     rows: int
     store_id: int
@@ -38,9 +42,11 @@ class Dataset(BaseModel):
 
 
 class Made(BaseModel):
-    """What lies in the folder already, smallest first."""
+    """What lies in the folder already, smallest first: stores with customers, stores with
+    transactions."""
 
     datasets: list[Dataset]
+    sales: list[Dataset]
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class System:
     database: Database
     short: Dataset
     datasets: list[Dataset]
+    sales: list[Dataset]
 
     @property
     def database_url(self) -> str:
@@ -63,20 +70,25 @@ class System:
 
 
 @asynccontextmanager
-async def running(run_dir: Path, sizes: Sequence[int]) -> AsyncIterator[System]:
+async def running(
+    run_dir: Path, sizes: Sequence[int], transactions: Sequence[int]
+) -> AsyncIterator[System]:
     """Start everything on the folder of these sizes; stop it at the end, keeping the data."""
-    folder = run_dir / f"exporting-{max(sizes)}"
+    folder = run_dir / f"exporting-{max(sizes)}-{max(transactions)}"
     async with started(folder, {}, pool_max=4) as (stack, database):
-        made = await _obtain(folder, database, [SHORT_ROWS, *sizes])
+        made = await _obtain(folder, database, [SHORT_ROWS, *sizes], [*transactions])
         short, *datasets = made.datasets
-        yield System(stack, database, short, datasets)
+        yield System(stack, database, short, datasets, made.sales)
 
 
-async def _obtain(folder: Path, database: Database, sizes: list[int]) -> Made:
+async def _obtain(
+    folder: Path, database: Database, sizes: list[int], transactions: list[int]
+) -> Made:
     path = folder / "made.json"
     try:
         made = Made.model_validate_json(path.read_bytes())
-        if [dataset.rows for dataset in made.datasets] == sizes:
+        found = [[dataset.rows for dataset in those] for those in (made.datasets, made.sales)]
+        if found == [sizes, transactions]:
             return made
     except (FileNotFoundError, ValidationError):
         pass
@@ -84,19 +96,26 @@ async def _obtain(folder: Path, database: Database, sizes: list[int]) -> Made:
         if await connection.fetchval("SELECT EXISTS (SELECT FROM customers)"):
             raise SystemExit(f"{folder} holds other sizes, or half of them: remove it")
         began = asyncio.get_running_loop().time()
-        made = Made(datasets=[await _new_dataset(connection, rows) for rows in sizes])
-        await connection.execute("VACUUM (ANALYZE) customers", timeout=DAY_SECONDS)
+        made = Made(
+            datasets=[await _new_dataset(connection, rows, data.insert) for rows in sizes],
+            sales=[await _new_dataset(connection, rows, sales.insert) for rows in transactions],
+        )
+        for table in ("customers", *sales.TABLES):
+            await connection.execute(f"VACUUM (ANALYZE) {table}", timeout=DAY_SECONDS)
         await connection.execute("CHECKPOINT", timeout=DAY_SECONDS)
         seconds = asyncio.get_running_loop().time() - began
-        sys.stderr.write(f"made {sum(sizes):,} rows in {seconds:.0f} s\n")
+        sys.stderr.write(
+            f"made {sum(sizes):,} customers and {sum(transactions):,} transactions"
+            f" in {seconds:.0f} s\n"
+        )
     path.touch(mode=0o600)
     path.write_text(made.model_dump_json(indent=2))
     return made
 
 
-async def _new_dataset(connection: Connection, rows: int) -> Dataset:
+async def _new_dataset(connection: Connection, rows: int, insert: Insert) -> Dataset:
     store = await accounts.create_store(
-        connection, name=f"{rows} customers", timezone=ZONE, currency="USD"
+        connection, name=f"A store of {rows}", timezone=ZONE, currency="USD"
     )
     email = f"bench-{secrets.token_hex(4)}@example.com"
     user = await accounts.create_user(connection, email=email)
