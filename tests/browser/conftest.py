@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from cli.api import Api
 from cli.imports import import_invoices
@@ -30,6 +30,8 @@ from tests.worlds import broker_settings, database, database_settings, world
 
 __all__ = ["broker_settings", "caller", "database", "database_settings", "stack", "world"]
 
+# A machine that has other things to do takes longer; what never comes is red all the same.
+expect.set_options(timeout=20_000)
 AXE = ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 
 
