@@ -354,6 +354,8 @@ def test_calls_that_are_described_exist() -> None:
 
 def test_metrics_that_are_listed_exist() -> None:
     for module in (
+        "services.gateway.admission",
+        "services.gateway.connections",
         "services.gateway.middlewares",
         "services.gateway.report_watch",
         "services.aggregator.metrics",
