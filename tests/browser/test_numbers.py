@@ -166,6 +166,7 @@ async def test_an_address_that_was_shared_opens_the_same_view(
     other = await make_visitor()
     await other.sign_in(sample.token, address.removeprefix(f"{other.url}/"))
     await expect(other.title).to_have_text("Count by Week and Category")
+    await expect(other.page).to_have_title("Count by Week and Category, Sales – Tallyport")
     assert (await other.texts(), await other.drawn()) == (texts, drawn)
     assert other.page.url == address
     # And each choice was a step that can be taken back.

@@ -6,6 +6,7 @@ import { Api, ApiError, type Session } from "./api/client.ts";
 import { findStore } from "./api/store.ts";
 import { ThemeChoice } from "./parts/frame.tsx";
 import { Mark } from "./parts/mark.tsx";
+import { useTitle } from "./parts/use_title.ts";
 
 interface Props {
   /** The session before ended without the person's doing. */
@@ -19,6 +20,7 @@ export function SignIn({ over, onEnter }: Props) {
   const [busy, setBusy] = useState(false);
   const form = useRef<HTMLFormElement>(null);
   const id = useId();
+  useTitle(over ? "Session ended" : "Sign in");
   // `autofocus` counts only for what the document began with.
   useEffect(() => form.current?.querySelector("input")?.focus(), []);
 

@@ -9,6 +9,7 @@ import { format } from "../exact/decimal.ts";
 import { Choice } from "../parts/choice.tsx";
 import { saveAs } from "../parts/save.ts";
 import { Empty } from "../parts/states.tsx";
+import { useTitle } from "../parts/use_title.ts";
 import { type Change, CHARTS, type View } from "../state/view.ts";
 import { shownDays } from "../time/ranges.ts";
 import { type Amounts, amountsOf } from "./amounts.ts";
@@ -29,6 +30,7 @@ interface Props {
 
 export function Answer(props: Props) {
   const { register, question, numbers, view, change } = props;
+  useTitle(`${numbers.title}, ${register.name}`);
   const amounts = useMemo(
     () => amountsOf(numbers, question.measure, register.units),
     [numbers, question, register],
@@ -114,7 +116,7 @@ function Heading({ api, register, question, numbers, onAgain, onError, amounts }
           Download CSV
         </button>
       </div>
-      <p class="total">
+      <p class="total" role="status">
         <span class="total-value" data-exact={numbers.total}>
           {amounts.show(numbers.total)}
         </span>{" "}

@@ -6,6 +6,7 @@ import type { Api } from "../api/client.ts";
 import { idOf } from "../api/reports.ts";
 import type { Register, Store } from "../api/store.ts";
 import { Empty, Failure, Loading } from "../parts/states.tsx";
+import { useTitle } from "../parts/use_title.ts";
 import type { Change, View } from "../state/view.ts";
 import { ReportItem } from "./report_item.tsx";
 import { ReportWish } from "./report_wish.tsx";
@@ -23,6 +24,7 @@ interface Props {
 export function ReportsPage({ api, view, change, onError, store, registers }: Props) {
   const { kept, error, busy, again, put, drop } = useReports(api, onError);
   const [said, setSaid] = useState("");
+  useTitle(`Reports, ${store.name}`);
   const mayWrite = store.scopes.includes("write");
   return (
     <div class="sides">
