@@ -43,7 +43,11 @@ test: page-if-possible ## the tests, on real engines, two processes at once; ARG
 test-all: page-if-possible ## the slow ones too
 	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
 
-check: lint types architecture ## what CI asks besides the tests
+check: lint types architecture audit ## what CI asks besides the tests
+
+.PHONY: audit
+audit: setup ## known vulnerabilities of what is locked (pip-audit); says so when nobody can be asked
+	@$(PYTHON_IN_VENV) scripts/audit.py
 
 .PHONY: overload
 overload: setup ## a minute of ten times what the system can do, and what strangers send to break it

@@ -1,27 +1,75 @@
-"""Lock files know packages by their hashes, and no address that they could be had from."""
+"""What is installed is what was locked: every version has its hashes, no lock has an address."""
 
 from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PYTHON_LOCKS = sorted(path.name for path in ROOT.glob("requirements*.lock"))
+LOCKS = sorted(ROOT.glob("*.lock"))
+PIN = re.compile(r"[a-z0-9][a-z0-9._-]*(\[[a-z,]+\])?==[^ ]+( ; .+)?")
+HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
+ADDRESS = re.compile(
+    r"://|--(extra-)?index-url|--find-links|--trusted-host| @ |^-[ef] ", re.MULTILINE
+)
 
 
-def test_there_is_a_lock_for_what_runs_what_develops_and_what_builds_the_page() -> None:
-    assert {"requirements.lock", "requirements-dev.lock", "requirements-ui.lock"} <= {*PYTHON_LOCKS}
+def pins(lock: Path) -> list[list[str]]:
+    """Each requirement as its pin and its hashes."""
+    text = "\n".join(
+        line for line in lock.read_text().splitlines() if not line.lstrip().startswith("#")
+    )
+    joined = text.replace(" \\\n    ", "\n    ")
+    return [block.split("\n    ") for block in re.split(r"\n(?=\S)", joined) if block.strip()]
 
 
-@pytest.mark.parametrize("name", PYTHON_LOCKS)
-def test_every_python_package_has_hashes_and_no_address(name: str) -> None:
-    text = (ROOT / name).read_text()
-    assert "://" not in text
-    entries = re.split(r"\n(?=\S)", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).strip())
-    assert all("==" in entry and "--hash=sha256:" in entry for entry in entries)
+def test_all_locks_are_known() -> None:
+    names = {lock.name for lock in LOCKS}
+    assert {f"requirements{of}.lock" for of in ("", "-dev", "-bench", "-ui", "-resolver")} <= names
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_every_pin_has_its_hashes(lock: Path) -> None:
+    found = pins(lock)
+    assert found
+    for pin, *hashes in found:
+        assert PIN.fullmatch(pin), pin
+        assert hashes, f"{pin} has no hash"
+        assert all(HASH.fullmatch(one.strip()) for one in hashes), pin
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_no_lock_says_where_to_download_from(lock: Path) -> None:
+    assert ADDRESS.search(lock.read_text()) is None
+
+
+def test_what_is_declared_is_locked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for lock, extras in (("requirements.lock", ()), ("requirements-dev.lock", ("devstack", "dev"))):
+        locked = {pin[0].partition("==")[0].partition("[")[0] for pin in pins(ROOT / lock)}
+        declared = [*project["dependencies"]]
+        for extra in extras:
+            declared += project["optional-dependencies"][extra]
+        names = {re.split(r"[\[=<>~! ]", one)[0].lower() for one in declared}
+        assert names <= locked
+
+
+def test_nothing_is_installed_without_hashes() -> None:
+    """But for this checkout itself, which comes from nowhere."""
+    found = 0
+    for file in (ROOT / "Makefile", ROOT / "Dockerfile", *(ROOT / "scripts").iterdir()):
+        text = file.read_text().replace("\\\n", " ")
+        for line in text.splitlines():
+            if line.lstrip().startswith("#") or not re.search(r"pip\W.*\binstall\b", line):
+                continue
+            found += 1
+            is_own = "--editable ." in line and "--no-deps" in line
+            assert is_own or "--require-hashes" in line, f"{file.name}: {line.strip()}"
+    assert found >= 5
 
 
 def test_every_package_of_the_page_has_a_hash_and_no_address() -> None:
