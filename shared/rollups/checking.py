@@ -13,7 +13,8 @@ import asyncpg
 from shared.database.pool import Database
 from shared.database.queries import load_queries
 from shared.errors import NotFoundError
-from shared.rollups.folding import BUILD_SECONDS, bucket_sql, day_starts
+from shared.rollups.cutting import bucket_sql, day_starts
+from shared.rollups.folding import BUILD_SECONDS
 from shared.rollups.grid import COVER_END, COVER_START, Grain, Grid
 
 _SQL = load_queries(__file__)

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import asyncpg
 
 from shared.database.pool import Connection, Database
 from shared.database.queries import load_queries
 from shared.failpoints import Step
+from shared.rollups.cutting import Cut, fold_sql, in_order_of_making
 from shared.rollups.grid import COVER_END, COVER_START, Grain, Grid, zone_digest
 
 _SQL = load_queries(__file__)
@@ -27,9 +27,6 @@ BUILD_SECONDS = 3_600.0
 SHRINK_MIN = 5
 # ... which is judged once there are enough of them.
 JUDGED_ITEMS_MIN = 20_000
-# Store, register, from and to which version, from and to when.
-_TAIL_ARGUMENTS = 6
-_BIN = {Grain.QUARTER: "15 minutes", Grain.HOUR: "1 hour"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +137,16 @@ async def _fold_group(
     current = [rollup for rollup in rollups if _is_current(rollup)]
     if not current:
         return 0
-    statement, arguments = _statement(current, extent)
+    ordered = in_order_of_making(
+        [Cut(rollup["rollup_id"], _grid(rollup), tuple(rollup["columns"])) for rollup in current]
+    )
+    statement, arguments = fold_sql(ordered, extent["first"], extent["last"])
     added = await connection.fetchrow(statement, *tail, *arguments, timeout=BUILD_SECONDS)
     if added is None:
         raise RuntimeError("counts without a row")
-    for rollup, rows in zip(current, added, strict=True):
-        await _advance(connection, rollup, target, rows, extent)
+    by_id = {cut.rollup_id: rows for cut, rows in zip(ordered, added, strict=True)}
+    for rollup in current:
+        await _advance(connection, rollup, target, by_id[rollup["rollup_id"]], extent)
     return int(extent["items"])
 
 
@@ -178,67 +179,3 @@ async def _advance(
     grid = _grid(rollup)
     first, last = grid.floor(extent["first"]), grid.floor(extent["last"])
     await connection.execute(_SQL["advance"], *_key(rollup), target, added, items, first, last)
-
-
-def bucket_sql(grid: Grid, days: str) -> str:
-    """SQL for the bucket of `originated_at`; `days` is a placeholder for the days' starts."""
-    width = _BIN.get(grid.grain)
-    if width is not None:
-        return f"date_bin('{width}', originated_at, 'epoch'::timestamptz)"
-    return f"({days}::timestamptz[])[width_bucket(originated_at, {days}::timestamptz[])]"
-
-
-def day_starts(grid: Grid, first: datetime, last: datetime) -> tuple[list[datetime], ...]:
-    """The extra parameter that `bucket_sql` needs, if any."""
-    return () if grid.grain in _BIN else (grid.starts(first, last),)
-
-
-def _statement(
-    rollups: Sequence[asyncpg.Record], extent: asyncpg.Record
-) -> tuple[str, list[object]]:
-    """Add the tail's totals to the rollups' rows, reading it once; how many rows are new in each.
-    And the arguments behind those that say which tail."""
-    arguments: list[object] = []
-    written = []
-    for number, rollup in enumerate(rollups):
-        arguments.append(rollup["rollup_id"])
-        placeholder = f"${_TAIL_ARGUMENTS + len(arguments)}"
-        grid = _grid(rollup)
-        days = day_starts(grid, extent["first"], extent["last"])
-        arguments += days
-        bucket = bucket_sql(grid, f"${_TAIL_ARGUMENTS + len(arguments)}")
-        written.append(_written_sql(number, placeholder, bucket, tuple(rollup["columns"])))
-    columns = sorted({column for rollup in rollups for column in rollup["columns"]})
-    added = ", ".join(
-        f"(SELECT count(*) FILTER (WHERE is_new) FROM written{number})"  # noqa: S608 - numbers
-        for number in range(len(rollups))
-    )
-    sql = f"""
-        WITH tail AS (
-            SELECT {", ".join(("originated_at", "amount", *columns))}
-              FROM register_items
-             WHERE store_id = $1 AND register_id = $2
-               AND version > $3 AND version <= $4
-               AND originated_at >= $5 AND originated_at < $6
-        ), {", ".join(written)}
-        SELECT {added}"""  # noqa: S608 - columns come from CHECKed rows of ours
-    return sql, arguments
-
-
-def _written_sql(number: int, rollup_id: str, bucket: str, columns: tuple[str, ...]) -> str:
-    keys = "".join(f", coalesce({column}, '') AS k{n}" for n, column in enumerate(columns))
-    names = "".join(f", k{n}" for n in range(len(columns)))
-    return f"""written{number} AS (
-            INSERT INTO rollup_rows AS held
-                   (store_id, rollup_id, bucket{names}, items, amount, low, high)
-            SELECT $1, {rollup_id}::bigint, bucket{names}, count(*), sum(amount), min(amount),
-                   max(amount)
-              FROM (SELECT {bucket} AS bucket{keys}, amount FROM tail) AS cut
-             GROUP BY bucket{names}
-            ON CONFLICT (store_id, rollup_id, bucket, k0, k1, k2, k3)
-            DO UPDATE SET items = held.items + excluded.items,
-                          amount = held.amount + excluded.amount,
-                          low = least(held.low, excluded.low),
-                          high = greatest(held.high, excluded.high)
-            RETURNING xmax = 0 AS is_new
-        )"""  # noqa: S608 - columns come from CHECKed rows of ours
