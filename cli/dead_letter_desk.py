@@ -20,7 +20,7 @@ import asyncpg
 from cli.outcomes import RefusedError
 from shared.database import dead_letter_actions
 from shared.database.dead_letter_actions import Action, Result, Subject
-from shared.database.pool import Connection, Database
+from shared.database.pool import EVERY_STORE, Connection, Database
 from shared.errors import ConflictError, TallyportError, UnavailableError
 from shared.messaging.dead_letter import DeadLetter
 from shared.messaging.dead_letter_queue import DeadLetterQueue, Look, Picked
@@ -149,7 +149,7 @@ class Desk:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         try:
-            async with self._database.acquire() as connection:
+            async with self._database.acquire(store_id=EVERY_STORE) as connection:
                 yield connection
         except asyncpg.UndefinedTableError:
             raise RefusedError(

@@ -39,7 +39,7 @@ COLUMNS = (
 @command(app, "list")
 async def rollup_list(*, store: StoreId, register: RegisterId) -> Answer:
     """Show a register's rollups."""
-    async with database() as opened, opened.acquire() as connection:
+    async with database() as opened, opened.acquire(store_id=store) as connection:
         found = [_shown(r) for r in await definitions.of_register(connection, store, register)]
     rows = [[rollup[column] for column in COLUMNS] for rollup in found]
     return Answer({"rollups": found}, table("Rollups", COLUMNS, rows))
@@ -50,7 +50,7 @@ async def rollup_check(*, store: StoreId, register: RegisterId, rollup: OneRollu
     """Compare rollups with the items they were made of. Refused (exit code 1) if any differs."""
     results: list[dict[str, Any]] = []
     async with database() as opened:
-        async with opened.acquire() as connection:
+        async with opened.acquire(store_id=store) as connection:
             found = await _chosen(connection, store, register, rollup)
         for one in found:
             checked = await check(opened, store, one.rollup_id)
@@ -81,7 +81,7 @@ async def rollup_rebuild(
     """Build rollups anew from the items, for instance after loading data past the recorder."""
     results: list[dict[str, Any]] = []
     async with database() as opened:
-        async with opened.acquire() as connection:
+        async with opened.acquire(store_id=store) as connection:
             found = await _chosen(connection, store, register, rollup)
         for one in found:
             items = await rebuild(opened, store, register, one.rollup_id)

@@ -82,7 +82,7 @@ class Postgres:
 
     def __init__(self, run_dir: Path, settings: PostgresSettings, durable: bool) -> None:
         self.settings = settings
-        self._programs = _programs(settings)
+        self.programs = _programs(settings)
         options = SETTINGS | (DURABLE if durable else FORGETFUL) | {"port": str(settings.port)}
         if _shared_memory_is_small():
             options["dynamic_shared_memory_type"] = "mmap"
@@ -90,7 +90,7 @@ class Postgres:
             run_dir=run_dir,
             name="postgres",
             argv=(
-                str(self._programs / "postgres"),
+                str(self.programs / "postgres"),
                 *("-D", str(settings.data)),
                 *(part for name, value in options.items() for part in ("-c", f"{name}={value}")),
             ),
@@ -141,7 +141,7 @@ class Postgres:
 
     def _psql(self, statement: str, database: str) -> subprocess.CompletedProcess[str]:
         port = str(self.settings.port)
-        psql = self._programs / "psql"
+        psql = self.programs / "psql"
         address = ("-h", "127.0.0.1", "-p", port, "-U", USER, "-d", database)
         return subprocess.run(
             [psql, "-X", "-q", "-A", "-t", "-w", *address, "-c", statement],
@@ -155,7 +155,7 @@ class Postgres:
     def _clear_orphans(self) -> None:
         """What a server that was killed may leave: workers in the middle of a query, which must not
         meet the next server, and a lock file whose process id belongs to a zombie."""
-        program = (self._programs / "postgres").resolve()
+        program = (self.programs / "postgres").resolve()
         orphans = process_table.working_in(self.settings.data, program)
         for orphan in process_table.wait_gone(orphans, ORPHAN_SECONDS):
             process_table.send(orphan, signal.SIGKILL)
@@ -182,7 +182,7 @@ class Postgres:
         try:
             made = subprocess.run(
                 [
-                    self._programs / "initdb",
+                    self.programs / "initdb",
                     *("-D", unfinished, "-U", USER, "--auth=scram-sha-256"),
                     *(f"--pwfile={secret}", "--encoding=UTF8", "--locale=C"),
                     *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),

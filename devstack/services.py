@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from devstack import ports
+from devstack import database_roles, ports
 from devstack.engines import Engines
 from devstack.errors import EngineError
 from devstack.processes import Child, environment_without
@@ -60,7 +60,7 @@ def environment(engines: Engines, service: str, port: int) -> dict[str, str]:
     store = engines.object_store
     here = "GATEWAY" if service == GATEWAY else "OPERATIONS"
     return environment_without(*OURS) | {
-        "TALLYPORT_DATABASE_URL": engines.database_url,
+        "TALLYPORT_DATABASE_URL": database_roles.url_of(engines.database_url, service),
         "TALLYPORT_BROKER_URL": engines.broker_url,
         "TALLYPORT_OBJECT_STORE_URL": store.endpoint,
         "TALLYPORT_OBJECT_STORE_ACCESS_KEY": store.access_key,

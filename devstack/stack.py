@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from devstack import run_folder, services
+from devstack import database_roles, run_folder, services
 from devstack.engines import ADDRESS_IN_USE, STARTS_MAX, Engines, start_engines, stop_engines
 from devstack.errors import ChildDiedError
 from devstack.processes import Child, stop_all
@@ -114,4 +114,9 @@ def _migrate(engines: Engines) -> None:
     settings = DatabaseSettings.model_validate({"url": engines.database_url})
     # In a thread of its own: whoever calls us may have a loop already.
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(lambda: asyncio.run(migrate(settings))).result()
+        pool.submit(lambda: asyncio.run(_schema(settings, engines))).result()
+
+
+async def _schema(settings: DatabaseSettings, engines: Engines) -> None:
+    await migrate(settings)
+    await database_roles.let_in(engines.database_url)

@@ -20,7 +20,7 @@ from prometheus_client import Gauge
 from shared.contracts.routes import EVENTS, EVENTS_EXCHANGE
 from shared.database import outbox
 from shared.database.outbox import Promise
-from shared.database.pool import PASSING_ERRORS, Database
+from shared.database.pool import EVERY_STORE, PASSING_ERRORS, Database
 from shared.errors import TallyportError
 from shared.failpoints import Step
 from shared.listening import Listener, within
@@ -81,7 +81,9 @@ class Relay:
         sent = left = 0
         refused: set[str] = set()
         while True:
-            async with self._database.transaction(step=Step.OUTBOX_RELAY) as connection:
+            async with self._database.transaction(
+                store_id=EVERY_STORE, step=Step.OUTBOX_RELAY
+            ) as connection:
                 promises = await outbox.take(connection, limit=BATCH, without=refused)
                 kept = await self._publish(promises)
                 left_here = {promise.outbox_id for promise in kept}
@@ -145,7 +147,7 @@ class Relay:
         if now - self._measured_at < GAUGE_SECONDS:
             return
         self._measured_at = now
-        async with self._database.acquire() as connection:
+        async with self._database.acquire(store_id=EVERY_STORE) as connection:
             depth, age = await outbox.depth(connection)
         DEPTH.set(depth)
         AGE.set(age)

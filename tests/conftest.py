@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from pydantic import SecretStr
 
+from devstack import database_roles
 from devstack.rabbitmq import RabbitMQ
 from shared.database import accounts
 from shared.database.accounts import Store
@@ -62,6 +63,7 @@ async def database_settings(engines: EnginesUnderTest) -> DatabaseSettings:
     """Settings of a database that is at the newest schema."""
     settings = DatabaseSettings(url=SecretStr(engines.database_url))
     await migrate(settings)
+    await database_roles.let_in(engines.database_url)
     return settings
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import asyncpg
 from pydantic import SecretStr
 
+from devstack import database_roles
 from shared.database.migrate import migrate
 from shared.settings import DatabaseSettings
 from tests.engines import EnginesUnderTest
@@ -27,6 +28,7 @@ async def own_world(engines: EnginesUnderTest, name: str) -> AsyncIterator[Engin
         await connection.close()
     database_url = f"{engines.database_url.rpartition('/')[0]}/{own}"
     await migrate(DatabaseSettings(url=SecretStr(database_url)))
+    await database_roles.let_in(database_url)
     yield replace(
         engines,
         database_url=database_url,

@@ -2,7 +2,12 @@
 -- The register, if it is this store's, and its rollups, as one text: what a question is made from.
 -- It tells whether that is still what the asker knows, and whether the version is one that the
 -- question was made for; what is known already does not travel again.
-WITH seen AS MATERIALIZED (
+-- Before anything else it tells the database whose rows may be read (docs/security.md), to the end of
+-- the transaction: for a statement alone that is its own. Row security is looked at as late as rows are
+-- read, and all of them are read behind the condition at the end.
+WITH asked AS MATERIALIZED (
+    SELECT set_config('tallyport.store_id', ($3::bigint)::text, true) AS store_id
+), seen AS MATERIALIZED (
     SELECT r.version, $1::text AS known, $2::bigint AS version_max,
            json_build_array(r.meta, (
                SELECT json_agg(json_build_array(
@@ -18,4 +23,4 @@ WITH seen AS MATERIALIZED (
 )
 SELECT version, definition = known AND version <= version_max AS is_same,
        nullif(definition, known) AS definition
-  FROM seen
+  FROM seen WHERE (SELECT store_id FROM asked) IS NOT NULL

@@ -73,13 +73,11 @@ async def caller(request: web.Request, scope: Scope, *, register_id: object = No
     is taken to mean the store of the register that it asks about.
     """
     principal = demand(request, scope)
-    async with dependencies(request).database.acquire() as connection:
-        store_id = principal.store_id
-        if store_id is None:
-            store_id = _named_store(request)
-        if store_id is None and type(register_id) is int and 1 <= register_id <= ID_MAX:
-            store_id = await store_of_register(connection, register_id)
-        store = None if store_id is None else await accounts.find_store(connection, store_id)
+    store_id = await _store_meant(request, principal, register_id)
+    store = None
+    if store_id is not None:
+        async with dependencies(request).database.acquire(store_id=store_id) as connection:
+            store = await accounts.find_store(connection, store_id)
     if store is None:
         raise InvalidArgumentError(
             f"a service token says which store it acts for: {STORE_HEADER}: <store id>"
@@ -94,12 +92,18 @@ async def store_asked(request: web.Request, scope: Scope, register_id: object) -
     A service token that asks about a register that there is not is answered like everybody: by the
     rules of the question, in their order. So it asks for a store that nobody has.
     """
-    principal = demand(request, scope)
+    store_id = await _store_meant(request, demand(request, scope), register_id)
+    return NOBODYS_STORE if store_id is None else store_id
+
+
+async def _store_meant(
+    request: web.Request, principal: Principal, register_id: object
+) -> int | None:
     store_id = principal.store_id if principal.store_id is not None else _named_store(request)
     if store_id is None and type(register_id) is int and 1 <= register_id <= ID_MAX:
         async with dependencies(request).database.acquire() as connection:
             store_id = await store_of_register(connection, register_id)
-    return NOBODYS_STORE if store_id is None else store_id
+    return store_id
 
 
 def _named_store(request: web.Request) -> int | None:

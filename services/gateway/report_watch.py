@@ -17,7 +17,7 @@ import structlog
 from prometheus_client import Gauge
 
 from shared.database import reports
-from shared.database.pool import PASSING_ERRORS, Database
+from shared.database.pool import EVERY_STORE, PASSING_ERRORS, Database
 from shared.database.reports import Report
 from shared.errors import OverloadedError, UnavailableError
 from shared.listening import Listener, within
@@ -164,7 +164,7 @@ class ReportWatch:
             part = stale[start : start + READ_MAX]
             streams = [stream for said in part for stream in self._streams.get(said, ())]
             try:
-                async with self._database.acquire() as connection:
+                async with self._database.acquire(store_id=EVERY_STORE) as connection:
                     found = await reports.find_reports(
                         connection, {stream.key for stream in streams}
                     )

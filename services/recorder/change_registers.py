@@ -31,7 +31,7 @@ async def create_register(
             )
         return RegisterSaved(register_id=register.register_id)
 
-    return await write(database, work)
+    return await write(database, message.store_id, work)
 
 
 async def update_register(database: Database, message: RegisterUpdate) -> RegisterSaved:
@@ -49,4 +49,4 @@ async def update_register(database: Database, message: RegisterUpdate) -> Regist
         )
         return RegisterSaved(register_id=register.register_id)
 
-    return await write(database, work)
+    return await write(database, message.store_id, work)

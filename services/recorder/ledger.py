@@ -25,7 +25,7 @@ from collections.abc import AsyncIterator, Sequence
 import asyncpg
 
 from services.recorder.item_rows import ItemRows
-from services.recorder.writing import planned_for_each_use
+from services.recorder.writing import appending, planned_for_each_use
 from shared.contracts.failures import FailureDetail
 from shared.contracts.recording import ItemsRecorded
 from shared.database import outbox, registers
@@ -47,19 +47,20 @@ async def append(connection: Connection, register: Register, batches: Sequence[I
     Raises `asyncpg.UniqueViolationError` at the first key that is known or comes twice; then the
     transaction has failed, and another one can `append_new`.
     """
-    before = f"{register.store_id}\t{register.register_id}\t{register.version + 1}"
+    before = f"{register.register_id}\t{register.version + 1}"
 
     async def text() -> AsyncIterator[bytes]:
         for batch in batches:
             for rows in batch.text(before):
                 yield rows
 
-    await connection.copy_to_table(
-        "register_items",
-        source=text(),
-        columns=("store_id", "register_id", "version", *batches[0].columns),
-        format="text",
-    )
+    async with appending(connection):
+        await connection.copy_to_table(
+            "register_items",
+            source=text(),
+            columns=("register_id", "version", *batches[0].columns),
+            format="text",
+        )
 
 
 async def append_new(

@@ -55,7 +55,7 @@ async def record_customers(database: Database, message: RecordCustomers) -> Reco
             duplicates=len(latest) - row["inserted"] - row["replaced"],
         )
 
-    return await write(database, work)
+    return await write(database, message.store_id, work)
 
 
 def _row(store_id: int, customer: Customer) -> tuple[object, ...]:

@@ -56,10 +56,14 @@ class ItemRecorder:
 
     async def _committed(self, key: tuple[int, int], batches: Sequence[Batch]) -> list[Outcome]:
         try:
-            return await write(self._database, lambda link: write_batches(link, *key, batches))
+            return await write(
+                self._database, key[0], lambda link: write_batches(link, *key, batches)
+            )
         except asyncpg.UniqueViolationError:
             return await write(
-                self._database, lambda link: write_batches(link, *key, batches, all_new=False)
+                self._database,
+                key[0],
+                lambda link: write_batches(link, *key, batches, all_new=False),
             )
 
 

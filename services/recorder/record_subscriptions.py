@@ -57,7 +57,7 @@ async def record_subscriptions(database: Database, message: RecordSubscriptions)
             duplicates=len(latest) - row["inserted"] - row["replaced"],
         )
 
-    return await write(database, work)
+    return await write(database, message.store_id, work)
 
 
 def _row(store: accounts.Store, subscription: Subscription) -> tuple[object, ...]:

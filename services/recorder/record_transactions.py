@@ -37,7 +37,7 @@ async def record_transactions(database: Database, message: RecordTransactions) -
         contents = contents_of(message.transactions, store)
         return await write_transactions(connection, store, contents, message.traceparent)
 
-    return await write(database, work)
+    return await write(database, message.store_id, work)
 
 
 def contents_of(transactions: Sequence[Transaction], store: Store) -> dict[str, Content]:
@@ -80,7 +80,7 @@ async def write_transactions(
     lines = posted_lines(written, revisions)
     if replaced:
         await transaction_rows.replace(connection, store_id, [*replaced])
-    await transaction_rows.insert_parts(connection, store_id, written)
+    await transaction_rows.insert_parts(connection, written)
     reversed_lines = await _post(connection, register, lines, replaced)
     await ledger.announce(
         connection,

@@ -19,7 +19,7 @@ from services.recorder.metrics import ROLLUP_CHECKED, ROLLUP_DISAGREEMENTS, ROLL
 from services.recorder.settings import RecorderSettings
 from shared.contracts.rollups import RollupRequest
 from shared.database import accounts, registers
-from shared.database.pool import Database
+from shared.database.pool import EVERY_STORE, Database
 from shared.errors import NotFoundError, TallyportError
 from shared.failpoints import Step
 from shared.rollups import definitions
@@ -72,7 +72,9 @@ class RollupKeeper:
         store_id, register_id = request.store_id, request.register_id
         grid = Grid(Grain.DAY, request.zone)
         columns = tuple(sorted(request.columns))
-        async with self._database.transaction(step=Step.ROLLUP_WISH) as connection:
+        async with self._database.transaction(
+            store_id=store_id, step=Step.ROLLUP_WISH
+        ) as connection:
             held = await definitions.of_register(connection, store_id, register_id)
             if not any(r.grid == grid and r.columns == columns for r in held):
                 if sum(1 for r in held if r.columns) >= self._settings.rollups_max:
@@ -127,7 +129,7 @@ class RollupKeeper:
 
     async def _sales_register(self, store_id: int) -> int:
         if store_id not in self._sales:
-            async with self._database.acquire() as connection:
+            async with self._database.acquire(store_id=store_id) as connection:
                 register = await registers.find_sales_register(connection, store_id)
             if register is None:
                 raise NotFoundError("the store has no sales register yet")
@@ -135,7 +137,9 @@ class RollupKeeper:
         return self._sales[store_id]
 
     async def _ensure_totals(self, store_id: int, register_id: int) -> None:
-        async with self._database.transaction(step=Step.ROLLUP_ENSURE) as connection:
+        async with self._database.transaction(
+            store_id=store_id, step=Step.ROLLUP_ENSURE
+        ) as connection:
             store = await accounts.find_store(connection, store_id)
             if store is None:
                 return
@@ -150,7 +154,7 @@ class RollupKeeper:
             self._builds.add(register)
 
     async def _check_one(self) -> None:
-        async with self._database.acquire() as connection:
+        async with self._database.acquire(store_id=EVERY_STORE) as connection:
             rollup = await definitions.any_one(connection, items_max=CHECKED_ITEMS_MAX)
         if rollup is None:
             return

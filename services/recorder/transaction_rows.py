@@ -18,7 +18,7 @@ from services.recorder.posting import (
     lines_of,
     totals_of,
 )
-from services.recorder.writing import planned_for_each_use
+from services.recorder.writing import appending, planned_for_each_use
 from shared.database.pool import Connection
 from shared.database.queries import load_queries
 
@@ -109,24 +109,26 @@ async def replace(connection: Connection, store_id: int, ids: Sequence[str]) -> 
             await connection.execute(_SQL[query], store_id, ids)
 
 
-async def insert_parts(connection: Connection, store_id: int, contents: Iterable[Content]) -> None:
-    """Insert items, discounts and payments of transactions that have none."""
+async def insert_parts(connection: Connection, contents: Iterable[Content]) -> None:
+    """Insert items, discounts and payments of transactions that have none, for the store that the
+    transaction is for."""
     parts: dict[str, list[tuple[object, ...]]] = {"items": [], "discounts": [], "payments": []}
     for content in contents:
         for kind, rows in parts.items():
             for line, part in enumerate(getattr(content, kind), start=1):
-                rows.append((store_id, content.transaction_id, line, *part))
-    for kind, fields in (
-        ("items", ItemContent._fields),
-        ("discounts", DiscountContent._fields),
-        ("payments", PaymentContent._fields),
-    ):
-        if parts[kind]:
-            await connection.copy_records_to_table(
-                f"transaction_{kind}",
-                records=parts[kind],
-                columns=("store_id", "transaction_id", "line", *fields),
-            )
+                rows.append((content.transaction_id, line, *part))
+    async with appending(connection):
+        for kind, fields in (
+            ("items", ItemContent._fields),
+            ("discounts", DiscountContent._fields),
+            ("payments", PaymentContent._fields),
+        ):
+            if parts[kind]:
+                await connection.copy_records_to_table(
+                    f"transaction_{kind}",
+                    records=parts[kind],
+                    columns=("transaction_id", "line", *fields),
+                )
 
 
 def _row(content: Content) -> tuple[object, ...]:

@@ -36,4 +36,4 @@ async def void_item(database: Database, message: VoidItem) -> Recorded:
         )
         return Recorded(inserted=1)
 
-    return await write(database, work)
+    return await write(database, message.store_id, work)

@@ -25,8 +25,8 @@ _SQL = load_queries(__file__)
 _log = structlog.get_logger(__name__)
 
 
-async def write(database: Database, work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Do `work` in a transaction and commit it.
+async def write(database: Database, store_id: int, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Do `work` in a transaction that sees the rows of this store, and commit it.
 
     Locks are taken in the order of keys everywhere, so a deadlock is not expected; if PostgreSQL
     finds one all the same, nothing was done and the same work can be done again. Raises what
@@ -34,7 +34,7 @@ async def write(database: Database, work: Callable[[Connection], Awaitable[T]]) 
     """
     for attempt in range(1, ATTEMPTS_MAX + 1):
         try:
-            async with database.transaction(step=Step.RECORD) as connection:
+            async with database.transaction(store_id=store_id, step=Step.RECORD) as connection:
                 return await work(connection)
         except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
             _log.warning("recording.repeated", attempt=attempt, reason=str(error))
@@ -43,6 +43,17 @@ async def write(database: Database, work: Callable[[Connection], Awaitable[T]]) 
                 "the database did not finish in time", retry_after_seconds=2
             ) from error
     raise UnavailableError("too many writers at once", retry_after_seconds=1)
+
+
+@asynccontextmanager
+async def appending(connection: Connection) -> AsyncIterator[None]:
+    """COPY into a store's tables, which nobody can for whom row security holds. The role that can
+    may do nothing else, and cannot say whose the rows are: leave out `store_id`, and they are of
+    the store that the transaction is for (docs/security.md). An error is the end of the
+    transaction, and of the role."""
+    await connection.execute(_SQL["become_appender"])
+    yield
+    await connection.execute(_SQL["be_oneself"])
 
 
 @asynccontextmanager

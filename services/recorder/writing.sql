@@ -7,3 +7,11 @@ SET LOCAL plan_cache_mode = force_custom_plan;
 -- name: plan_once
 -- Back to normal.
 SET LOCAL plan_cache_mode = auto;
+
+-- name: become_appender
+-- Into a table with row security COPY does not work.
+SET LOCAL ROLE tallyport_appender;
+
+-- name: be_oneself
+-- For everything else.
+SET LOCAL ROLE NONE;

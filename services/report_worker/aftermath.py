@@ -55,7 +55,7 @@ class Aftermath:
         """The row is not this attempt's any more: cancelled, taken over, or published after all,
         when it was the answer to our own commit that got lost."""
         try:
-            async with self.database.acquire() as connection:
+            async with self.database.acquire(store_id=report.store_id) as connection:
                 now = await reports.find_report(connection, report.store_id, report.report_id)
         except PASSING_ERRORS as error:
             return Outcome(Ending.LOST, error=error)
@@ -67,7 +67,9 @@ class Aftermath:
     async def of_release(self, report: Report) -> None:
         """A worker that stops gives the report back; it costs no attempt."""
         with suppress(*PASSING_ERRORS):
-            async with self.database.transaction(step=Step.REPORT_RELEASE) as connection:
+            async with self.database.transaction(
+                store_id=report.store_id, step=Step.REPORT_RELEASE
+            ) as connection:
                 await report_builds.release_report(connection, report)
 
     async def _retry(self, report: Report, spent: int, code: str, message: str) -> Report | None:
@@ -76,13 +78,17 @@ class Aftermath:
             base_seconds=self.settings.backoff_seconds_min,
             seconds_max=self.settings.backoff_seconds_max,
         )
-        async with self.database.transaction(step=Step.REPORT_RETRY) as connection:
+        async with self.database.transaction(
+            store_id=report.store_id, step=Step.REPORT_RETRY
+        ) as connection:
             return await report_builds.retry_report(
                 connection, report, delay_seconds=delay_seconds, code=code, message=message
             )
 
     async def _fail(self, report: Report, code: str, message: str) -> Report | None:
-        async with self.database.transaction(step=Step.REPORT_FAIL) as connection:
+        async with self.database.transaction(
+            store_id=report.store_id, step=Step.REPORT_FAIL
+        ) as connection:
             failed = await report_builds.fail_report(connection, report, code=code, message=message)
             if failed is not None:
                 await outbox.enqueue_event(connection, report.store_id, failed_event(failed))

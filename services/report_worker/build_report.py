@@ -23,7 +23,7 @@ from shared import failpoints
 from shared.contracts.reports import ReportBuild
 from shared.contracts.routes import build_queue
 from shared.database import outbox, report_builds, report_uploads
-from shared.database.pool import Connection, Database
+from shared.database.pool import EVERY_STORE, Connection, Database
 from shared.database.reports import Report
 from shared.failpoints import Step
 from shared.relay import Relay
@@ -45,7 +45,9 @@ class ReportBuilder:
     async def take(self, store_id: int, report_id: int) -> Report | None:
         """What to build for a message: its report, or one of a store whose turn it is before. Then
         the message's report gets another message, behind those that wait."""
-        async with self.database.transaction(step=Step.REPORT_TAKE) as connection:
+        async with self.database.transaction(
+            store_id=EVERY_STORE, step=Step.REPORT_TAKE
+        ) as connection:
             owed = await report_builds.find_owed(connection, store_id, report_id)
             report = None
             if owed is not None:
@@ -63,7 +65,9 @@ class ReportBuilder:
     async def claim(self, store_id: int, report_id: int) -> Report | None:
         """Take the report for one attempt. None: somebody else has it, or it is done, or its store
         has its share of builds (then it is looked at again in a few seconds)."""
-        async with self.database.transaction(step=Step.REPORT_CLAIM) as connection:
+        async with self.database.transaction(
+            store_id=store_id, step=Step.REPORT_CLAIM
+        ) as connection:
             await report_builds.lock_builds(connection, store_id)
             report = await self._claim(connection, store_id, report_id)
             if report is None and await report_builds.is_due(connection, store_id, report_id):
@@ -122,7 +126,7 @@ class ReportBuilder:
             raise UnsupportedReportError(f"{report.name} as {report.format}")
 
         async def note_upload(key: str) -> None:
-            async with self.database.acquire() as connection:
+            async with self.database.acquire(store_id=report.store_id) as connection:
                 await failpoints.before(Step.UPLOAD_NOTE, connection.terminate)
                 if not await report_uploads.note_upload(connection, report, key):
                     raise AttemptLostError
@@ -139,7 +143,9 @@ class ReportBuilder:
 
     async def _finish(self, report: Report, produced: Produced) -> Outcome:
         """Publish the object, with its files and the promise of the event, or nothing of it."""
-        async with self.database.transaction(step=Step.REPORT_FINISH) as connection:
+        async with self.database.transaction(
+            store_id=report.store_id, step=Step.REPORT_FINISH
+        ) as connection:
             finished = await report_builds.finish_report(
                 connection,
                 report,

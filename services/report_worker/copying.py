@@ -45,13 +45,21 @@ class Progress:
 
 @asynccontextmanager
 async def snapshot(
-    source: Database, timezone: str, *, seconds_max: float, connections: int = 1
+    source: Database,
+    timezone: str,
+    *,
+    store_id: int,
+    seconds_max: float,
+    connections: int = 1,
 ) -> AsyncIterator[list[Connection]]:
-    """Read-only transactions that see one and the same moment, and show times in the zone."""
+    """Read-only transactions that see one and the same moment, of this store's rows, and show times
+    in the zone."""
     async with AsyncExitStack() as stack:
 
         async def another(moment: str | None) -> Connection:
-            transaction = source.transaction(isolation="repeatable_read", readonly=True)
+            transaction = source.transaction(
+                store_id=store_id, isolation="repeatable_read", readonly=True
+            )
             connection = await stack.enter_async_context(transaction)
             if moment is not None:
                 await connection.execute(_SQL["import_snapshot"].format(moment=moment))

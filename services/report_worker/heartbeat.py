@@ -37,7 +37,7 @@ async def keep_alive(
     while True:
         await asyncio.sleep(heartbeat_seconds)
         try:
-            async with database.acquire() as connection:
+            async with database.acquire(store_id=report.store_id) as connection:
                 await failpoints.before(Step.REPORT_HEARTBEAT, connection.terminate)
                 alive = await report_builds.renew_lease(
                     connection,

@@ -15,7 +15,7 @@ import structlog
 
 from shared import failpoints
 from shared.database import idempotency_keys, report_uploads
-from shared.database.pool import PASSING_ERRORS, Database
+from shared.database.pool import EVERY_STORE, PASSING_ERRORS, Database
 from shared.database.report_uploads import AbandonedUpload
 from shared.failpoints import Step
 from shared.objects import ObjectStore
@@ -53,12 +53,14 @@ class Janitor:
 
     async def clean(self) -> int:
         """Once; how many objects went. Raises `UnavailableError` or `InternalError`."""
-        async with self._database.transaction(step=Step.JANITOR_EXPIRE) as connection:
+        async with self._database.transaction(
+            store_id=EVERY_STORE, step=Step.JANITOR_EXPIRE
+        ) as connection:
             await report_uploads.expire_files(connection)
             await idempotency_keys.expire_keys(connection)
         removed = 0
         while True:
-            async with self._database.acquire() as connection:
+            async with self._database.acquire(store_id=EVERY_STORE) as connection:
                 batch = await report_uploads.abandoned_uploads(
                     connection, age_seconds=self._abandoned_seconds, limit=BATCH
                 )
@@ -72,7 +74,7 @@ class Janitor:
         # The upload first: completing it after the object was removed would bring that back.
         await self._objects.remove_stale_uploads(upload.object_key, timedelta(0))
         await self._objects.remove(upload.object_key)
-        async with self._database.acquire() as connection:
+        async with self._database.acquire(store_id=EVERY_STORE) as connection:
             await failpoints.before(Step.UPLOAD_FORGET, connection.terminate)
             await report_uploads.forget_upload(connection, upload)
             await failpoints.after(Step.UPLOAD_FORGET, connection.terminate)

@@ -145,7 +145,11 @@ class Production:
         # Only should ours fail: the whole build has its limit above.
         seconds_max = self.build_seconds_max + GRACE_SECONDS
         async with snapshot(
-            self.source, report.timezone, seconds_max=seconds_max, connections=connections
+            self.source,
+            report.timezone,
+            store_id=report.store_id,
+            seconds_max=seconds_max,
+            connections=connections,
         ) as opened:
             if report.is_large:
                 copying.progress.rows_estimated = await estimate_rows(opened[0], export, report)

@@ -15,7 +15,7 @@ from services.report_worker.outcome import failed_event
 from shared.contracts.reports import ReportBuild
 from shared.contracts.routes import build_queue
 from shared.database import outbox, report_builds
-from shared.database.pool import PASSING_ERRORS, Connection, Database
+from shared.database.pool import EVERY_STORE, PASSING_ERRORS, Connection, Database
 from shared.failpoints import Step
 from shared.relay import Relay
 from shared.settings import ReportSettings
@@ -44,7 +44,9 @@ class Reaper:
 
     async def reap(self) -> None:
         """Once. Raises `UnavailableError`."""
-        async with self._database.transaction(step=Step.REPORT_REAP) as connection:
+        async with self._database.transaction(
+            store_id=EVERY_STORE, step=Step.REPORT_REAP
+        ) as connection:
             if not await report_builds.lock_reaper(connection):
                 return
             dispatched = await self._reap(connection)

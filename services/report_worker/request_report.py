@@ -68,7 +68,7 @@ class ReportRequester:
         return accepted
 
     async def _store(self, message: ReportRequest) -> Store:
-        async with self.database.acquire() as connection:
+        async with self.database.acquire(store_id=message.store_id) as connection:
             store = await accounts.find_store(connection, message.store_id)
             if store is None:
                 raise NotFoundError(f"there is no store {message.store_id}")

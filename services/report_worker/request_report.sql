@@ -2,6 +2,4 @@
 -- Whoever could ask over HTTP: a member of the store, or a user with a service token that is valid
 -- and may write.
 SELECT EXISTS (SELECT 1 FROM memberships WHERE store_id = $1 AND user_id = $2)
-    OR EXISTS (SELECT 1 FROM tokens
-                WHERE user_id = $2 AND is_service AND 'write' = ANY (scopes)
-                  AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()));
+    OR may_write_everywhere($2);

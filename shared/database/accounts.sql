@@ -47,11 +47,7 @@ RETURNING token_id;
 
 -- name: find_token
 -- By digest, whatever its state: the code decides, and answers all refusals alike.
-SELECT t.token_id, t.user_id, t.store_id, t.is_service, t.digest, t.scopes,
-       t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now()) AS is_valid,
-       extract(epoch FROM t.expires_at - now())::float8 AS seconds_left
-  FROM tokens t
- WHERE t.digest = $1;
+SELECT token_id, user_id, store_id, digest, scopes, is_valid, seconds_left FROM bearer_of($1);
 
 -- name: revoke_token
 -- Those who remember it are told with the commit.

@@ -33,6 +33,9 @@ _log = structlog.get_logger(__name__)
 _SQL = load_queries(__file__)
 # A limit that is so much longer than asked for is not set anew: that takes a round trip.
 LIMIT_SLACK_SECONDS = 5.0
+# For work that spans stores. The database lets a few roles do so, in a few tables
+# (docs/security.md).
+EVERY_STORE = -1
 
 # What a lost, restarting or full database raises, as opposed to a mistake in a statement.
 CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
@@ -64,6 +67,9 @@ _LOST = (
 )
 
 
+_UNKNOWN_STORE = 0
+
+
 if TYPE_CHECKING:
     _Plain = asyncpg.Connection[asyncpg.Record]
 else:
@@ -72,21 +78,32 @@ else:
 
 class _Session(_Plain):
     """A connection that is given back without a round trip: nobody leaves anything behind in one
-    but temporary tables, which are meant to stay. An open transaction is ended all the same."""
+    but temporary tables, which are meant to stay, and what `serve` has set, which is set anew for
+    whoever needs it otherwise. An open transaction is ended all the same."""
 
-    __slots__ = ("_seconds_max",)
+    __slots__ = ("_seconds_max", "_store_id")
 
     def get_reset_query(self) -> str:
         return ""
 
-    async def end_statements_after(self, seconds: float) -> None:
-        """Let the server end each statement of this connection from now on, in case we cannot:
-        after so many seconds, or a few more if that is what it was told before."""
-        known: float | None = getattr(self, "_seconds_max", None)
-        if known is None or not seconds <= known <= seconds + LIMIT_SLACK_SECONDS:
-            limit = math.ceil(seconds)
-            await self.execute(_SQL["limit_statements"], str(limit * 1_000), timeout=seconds)
-            self._seconds_max = limit
+    async def serve(self, store_id: int | None, *, seconds_max: float | None) -> None:
+        """See the rows of this store from now on; and let the server end each statement, in case we
+        cannot: after so many seconds, or a few more if that is what it was told before."""
+        if seconds_max is not None:
+            known: float | None = getattr(self, "_seconds_max", None)
+            if known is None or not seconds_max <= known <= seconds_max + LIMIT_SLACK_SECONDS:
+                limit = math.ceil(seconds_max)
+                await self.execute(
+                    _SQL["limit_statements"], str(limit * 1_000), timeout=seconds_max
+                )
+                self._seconds_max = limit
+        # It sees none at first.
+        if store_id != getattr(self, "_store_id", None):
+            # Should this fail, nobody knows what holds: no store has this number.
+            self._store_id: int | None = _UNKNOWN_STORE
+            named = "" if store_id is None else str(store_id)
+            await self.execute(_SQL["see_store"], named, timeout=seconds_max)
+            self._store_id = store_id
 
 
 async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -104,7 +121,8 @@ class Database:
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], settings: DatabaseSettings) -> None:
         self._pool = pool
         self._settings = settings
-        self._parked: list[PoolConnectionProxy[asyncpg.Record]] = []
+        # Each with the store that it served last.
+        self._parked: list[tuple[PoolConnectionProxy[asyncpg.Record], int | None]] = []
         self._waiting = 0
         self._is_closing = False
 
@@ -158,17 +176,18 @@ class Database:
         """(connections open, connections idle)."""
         return self._pool.get_size(), self._pool.get_idle_size() + len(self._parked)
 
-    def acquire(self, *, seconds_max: float | None = None) -> Lease:
-        """A connection from the pool, for `async with`. Raises `UnavailableError` when none is to
-        be had in time or it is lost on the way. With `seconds_max` its statements end on the server
-        too."""
-        return Lease(self, seconds_max)
+    def acquire(self, *, store_id: int | None = None, seconds_max: float | None = None) -> Lease:
+        """A connection from the pool, for `async with`. It sees the rows of this store only, or of
+        none. Raises `UnavailableError` when none is to be had in time or it is lost on the way.
+        With `seconds_max` its statements end on the server too."""
+        return Lease(self, store_id, seconds_max)
 
-    async def take(self) -> PoolConnectionProxy[asyncpg.Record]:
+    async def take(self, store_id: int | None) -> PoolConnectionProxy[asyncpg.Record]:
         """For `Lease`. The pool's own way of taking and giving back is a good part of what a short
-        statement costs, so what was given back well waits here for the next one."""
+        statement costs, so what was given back well waits here for the next one; one that served
+        the store last need not be told which it is."""
         while self._parked:
-            connection = self._parked.pop()
+            connection, _ = self._parked.pop(self._fitting(store_id))
             if not _is_lost(connection):
                 return connection
             await self._release(connection)
@@ -180,14 +199,24 @@ class Database:
         finally:
             self._waiting -= 1
 
+    def _fitting(self, store_id: int | None) -> int:
+        for place in range(len(self._parked) - 1, -1, -1):
+            if self._parked[place][1] == store_id:
+                return place
+        return -1
+
     async def give_back(
-        self, connection: PoolConnectionProxy[asyncpg.Record], *, is_well: bool
+        self,
+        connection: PoolConnectionProxy[asyncpg.Record],
+        store_id: int | None,
+        *,
+        is_well: bool,
     ) -> None:
         """For `Lease`. Not well: something went wrong with it in hand."""
         is_well = is_well and not _is_lost(connection) and not connection.is_in_transaction()
         # Who waits for one waits at the pool.
         if is_well and not self._waiting and not self._is_closing:
-            self._parked.append(connection)
+            self._parked.append((connection, store_id))
         else:
             await self._release(connection)
 
@@ -201,13 +230,14 @@ class Database:
     async def _close(self) -> None:
         self._is_closing = True
         while self._parked:
-            await self._release(self._parked.pop())
+            await self._release(self._parked.pop()[0])
         await self._pool.close()
 
     @asynccontextmanager
     async def transaction(
         self,
         *,
+        store_id: int | None = None,
         isolation: Isolation = "read_committed",
         readonly: bool = False,
         seconds_max: float | None = None,
@@ -215,7 +245,7 @@ class Database:
     ) -> AsyncIterator[Connection]:
         """A connection in a transaction: committed at the end, rolled back on an exception. `step`
         names the commit of one that writes."""
-        async with self.acquire(seconds_max=seconds_max) as connection:
+        async with self.acquire(store_id=store_id, seconds_max=seconds_max) as connection:
             async with connection.transaction(isolation=isolation, readonly=readonly):
                 yield connection
                 if step is not None:
@@ -236,22 +266,22 @@ class Database:
 class Lease:
     """A connection in hand: `async with database.acquire() as connection`."""
 
-    __slots__ = ("_connection", "_database", "_seconds_max")
+    __slots__ = ("_connection", "_database", "_seconds_max", "_store_id")
 
-    def __init__(self, database: Database, seconds_max: float | None) -> None:
+    def __init__(self, database: Database, store_id: int | None, seconds_max: float | None) -> None:
         self._database = database
+        self._store_id = store_id
         self._seconds_max = seconds_max
         self._connection: PoolConnectionProxy[asyncpg.Record] | None = None
 
     async def __aenter__(self) -> Connection:
-        connection = self._connection = await self._database.take()
-        if self._seconds_max is not None:
-            try:
-                # What the proxy does not know it passes on.
-                await cast(_Session, connection).end_statements_after(self._seconds_max)
-            except BaseException as error:
-                await self.__aexit__(type(error), error, None)
-                raise
+        connection = self._connection = await self._database.take(self._store_id)
+        try:
+            # What the proxy does not know it passes on.
+            await cast(_Session, connection).serve(self._store_id, seconds_max=self._seconds_max)
+        except BaseException as error:
+            await self.__aexit__(type(error), error, None)
+            raise
         return connection
 
     async def __aexit__(
@@ -264,7 +294,7 @@ class Lease:
         if connection is None:  # pragma: no cover - given back twice
             return
         told = None if error is None else _told(connection, error)
-        await self._database.give_back(connection, is_well=error is None)
+        await self._database.give_back(connection, self._store_id, is_well=error is None)
         if told is not None:
             raise told from error
 

@@ -1,3 +1,7 @@
 -- name: limit_statements
 -- For the rest of the session: a server whose client has gone silent ends its statements itself.
 SELECT set_config('statement_timeout', $1, false);
+
+-- name: see_store
+-- For the rest of the session, until it serves another one: row security shows the rows of this store.
+SELECT set_config('tallyport.store_id', $1, false);

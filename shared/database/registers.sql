@@ -18,7 +18,7 @@ SELECT store_id, register_id, name, units, meta, version, is_sales, created_at, 
 
 -- name: store_of_register
 -- A service token names a register without its store.
-SELECT store_id FROM registers WHERE register_id = $1;
+SELECT store_of_register($1);
 
 -- name: list_registers
 -- One page, oldest first: a new register does not move the pages before it.

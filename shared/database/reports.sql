@@ -5,8 +5,7 @@ INSERT INTO reports (store_id, user_id, name, version, format, compress, timezon
                      range_start, range_end, is_large, rows_estimated, dispatched_at, traceparent)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now(), $12)
 RETURNING *, NULL::jsonb AS files,
-          (SELECT count(*) FROM reports o
-            WHERE o.status = 'queued' AND o.is_large = reports.is_large) AS ahead;
+          reports_ahead(is_large, 'infinity', 0) AS ahead;
 
 -- name: find_report
 -- One report of the store, with its files.
@@ -15,10 +14,7 @@ SELECT r.*,
                                             'sha256', f.sha256) ORDER BY f.ordinal)
           FROM report_files f
          WHERE f.store_id = r.store_id AND f.report_id = r.report_id) AS files,
-       CASE WHEN r.status = 'queued' THEN
-           (SELECT count(*) FROM reports o
-             WHERE o.status = 'queued' AND o.is_large = r.is_large
-               AND (o.date_created, o.report_id) < (r.date_created, r.report_id))
+       CASE WHEN r.status = 'queued' THEN reports_ahead(r.is_large, r.date_created, r.report_id)
        END AS ahead
   FROM reports r
  WHERE r.store_id = $1 AND r.report_id = $2;
@@ -60,10 +56,8 @@ WITH page AS (
          AND ($5::timestamptz IS NULL OR r.date_created <= $5)
        ORDER BY r.date_created, r.report_id LIMIT $7 OFFSET $8)
 ), waiting AS (
-    SELECT store_id, report_id,
-           row_number() OVER (PARTITION BY is_large ORDER BY date_created, report_id) - 1 AS ahead
-      FROM reports
-     WHERE status = 'queued' AND EXISTS (SELECT 1 FROM page p WHERE p.status = 'queued'))
+    SELECT report_id, ahead FROM waiting_reports($1)
+     WHERE EXISTS (SELECT 1 FROM page p WHERE p.status = 'queued'))
 SELECT r.*,
        (SELECT jsonb_agg(jsonb_build_object('name', f.name, 'rows', f.rows, 'bytes', f.bytes,
                                             'sha256', f.sha256) ORDER BY f.ordinal)
@@ -71,7 +65,7 @@ SELECT r.*,
          WHERE f.store_id = r.store_id AND f.report_id = r.report_id) AS files,
        w.ahead
   FROM page r
-  LEFT JOIN waiting w ON w.store_id = r.store_id AND w.report_id = r.report_id
+  LEFT JOIN waiting w ON w.report_id = r.report_id
  ORDER BY CASE WHEN $6 THEN r.date_created END DESC, CASE WHEN $6 THEN r.report_id END DESC,
           r.date_created, r.report_id;
 

@@ -59,7 +59,7 @@ async def accept_report(
     Raises `InvalidArgumentError` when the key came with another request before, `ConflictError`
     while the first request with it is still running.
     """
-    async with database.transaction(step=Step.REPORT_ACCEPT) as connection:
+    async with database.transaction(store_id=new.store_id, step=Step.REPORT_ACCEPT) as connection:
         if idempotency is not None:
             before = await _remember(connection, new, idempotency)
             if before is not None:

@@ -33,7 +33,9 @@ class Checked:
 
 async def check(database: Database, store_id: int, rollup_id: int) -> Checked:
     """Raises `NotFoundError` when there is no such rollup."""
-    async with database.transaction(isolation="repeatable_read", readonly=True) as connection:
+    async with database.transaction(
+        store_id=store_id, isolation="repeatable_read", readonly=True
+    ) as connection:
         rollup = await connection.fetchrow(_SQL["find"], store_id, rollup_id)
         if rollup is None:
             raise NotFoundError(f"there is no rollup {rollup_id}")

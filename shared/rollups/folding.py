@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from shared.database.pool import Connection, Database
+from shared.database.pool import EVERY_STORE, Connection, Database
 from shared.database.queries import load_queries
 from shared.failpoints import Step
 from shared.rollups.cutting import Cut, fold_sql, in_order_of_making
@@ -48,7 +48,7 @@ async def fold(
     """Fold the tail into the register's rollups, all at once. With `builds`, those that hold
     nothing yet instead: apart, because that can take long; of those by columns the ones that were
     asked for at least `asked_min` times."""
-    async with database.transaction(step=Step.ROLLUP_FOLD) as connection:
+    async with database.transaction(store_id=store_id, step=Step.ROLLUP_FOLD) as connection:
         locked = await connection.fetch(_SQL["lock"], store_id, register_id, builds, asked_min)
         if not locked:
             return Folded(0, 0)
@@ -62,7 +62,7 @@ async def fold(
 
 async def complete(database: Database, store_id: int, register_id: int) -> None:
     """Build those of the register's rollups anew that lack the least and the greatest amounts."""
-    async with database.acquire() as connection:
+    async with database.acquire(store_id=store_id) as connection:
         lacking = await connection.fetch(_SQL["without_extremes"], store_id, register_id)
     for row in lacking:
         await rebuild(database, store_id, register_id, row["rollup_id"], only_incomplete=True)
@@ -82,7 +82,7 @@ async def rebuild(
     what is recorded meanwhile is in the tail of both. With `only_incomplete` one that another
     process has completed meanwhile is left alone.
     """
-    async with database.transaction(step=Step.ROLLUP_FOLD) as connection:
+    async with database.transaction(store_id=store_id, step=Step.ROLLUP_FOLD) as connection:
         rollup = await connection.fetchrow(_SQL["lock_one"], store_id, rollup_id)
         if rollup is None or (only_incomplete and rollup["has_extremes"]):
             return 0
@@ -98,7 +98,7 @@ async def rebuild(
 
 async def registers_behind(database: Database, *, limit: int) -> list[tuple[int, int]]:
     """(store_id, register_id) of registers whose rollups lack something."""
-    async with database.acquire() as connection:
+    async with database.acquire(store_id=EVERY_STORE) as connection:
         rows = await connection.fetch(_SQL["behind"], limit)
     return [(row["store_id"], row["register_id"]) for row in rows]
 

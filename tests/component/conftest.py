@@ -32,6 +32,7 @@ from shared.settings import (
 from tests.component.events import Play
 from tests.engines import ROOT
 from tests.integration.report_worker.seeding import queue_report
+from tests.roles import as_role
 from tests.waiting import until
 from tests.worlds import broker_settings, database, database_settings, world
 
@@ -78,18 +79,28 @@ def blocks(
     }
 
 
+def blocks_of(blocks: dict[str, Any], service: str) -> dict[str, Any]:
+    """The same for one service: it is somebody of its own to the database."""
+    blocks = {**blocks, "database": as_role(blocks["database"], service)}
+    if service in ("recorder", "aggregator"):
+        del blocks["object_store"]
+    return blocks
+
+
 @pytest.fixture(scope="package")
 async def base_url(blocks: dict[str, Any]) -> AsyncIterator[str]:
     """All four services, up and ready; the gateway's address."""
     (port,) = ports.reserve(ROOT / ".run" / "tests", 1)
     url = f"http://127.0.0.1:{port}"
-    without_store = {name: block for name, block in blocks.items() if name != "object_store"}
     async with (
-        running(recorder.serve, RecorderServiceSettings(**without_store)),
-        running(aggregator.serve, AggregatorServiceSettings(**without_store)),
-        running(report_worker.serve, WorkerServiceSettings(**blocks)),
+        running(recorder.serve, RecorderServiceSettings(**blocks_of(blocks, "recorder"))),
+        running(aggregator.serve, AggregatorServiceSettings(**blocks_of(blocks, "aggregator"))),
+        running(report_worker.serve, WorkerServiceSettings(**blocks_of(blocks, "report_worker"))),
         running(
-            gateway.serve, GatewayServiceSettings(**blocks, gateway=GatewaySettings(port=port))
+            gateway.serve,
+            GatewayServiceSettings(
+                **blocks_of(blocks, "gateway"), gateway=GatewaySettings(port=port)
+            ),
         ),
     ):
         await until(lambda: is_ready(url), seconds=START_SECONDS, what="the gateway to be ready")

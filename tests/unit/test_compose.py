@@ -254,7 +254,7 @@ def test_each_service_is_somebody_of_its_own(name: str) -> None:
     )
     assert environment["TALLYPORT_BROKER_URL"] == f"amqp://{name}:{secret}@rabbitmq:5672/"
     roles = (ROOT / "deploy" / "postgres" / "10-roles.sh").read_text()
-    assert f"CREATE ROLE tallyport_{name} LOGIN NOSUPERUSER NOBYPASSRLS" in roles
+    assert f"ALTER ROLE tallyport_{name} LOGIN NOSUPERUSER NOBYPASSRLS NOINHERIT" in roles
 
 
 def test_every_development_secret_says_so() -> None:

@@ -81,7 +81,7 @@ async def user(request: web.Request) -> web.Response:
     """`GET /users/{id}`: a user who shares a store with the caller."""
     principal = access.demand(request, Scope.READ)
     user_id = access.path_id(request)
-    async with dependencies(request).database.acquire() as connection:
+    async with dependencies(request).database.acquire(store_id=principal.store_id) as connection:
         found = await accounts.find_user(connection, user_id, store_id=principal.store_id)
     if found is None:
         raise NotFoundError(f"there is no user {user_id}")

@@ -64,7 +64,7 @@ async def listing(request: web.Request) -> web.StreamResponse:
     limit = whole_number(request, "limit", PAGE_DEFAULT, least=1, most=PAGE_MAX)
     after = request.query.get("after")
     place = None if after is None else Place.read(after)
-    async with dependencies(request).database.acquire() as connection:
+    async with dependencies(request).database.acquire(store_id=register.store_id) as connection:
         items, next_place = await item_listing.page(
             connection, register, wanted, place, limit=limit
         )
@@ -126,7 +126,9 @@ async def _stream(request: web.Request, register: Register, wanted: Wanted) -> w
     try:
         async with (
             _turn(request.config_dict[STREAMS]),
-            dependencies(request).database.transaction(readonly=True) as connection,
+            dependencies(request).database.transaction(
+                store_id=register.store_id, readonly=True
+            ) as connection,
             asyncio.timeout(seconds),
         ):
             await response.prepare(request)

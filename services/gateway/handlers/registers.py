@@ -72,7 +72,7 @@ async def collection(request: web.Request) -> web.Response:
     caller = await access.caller(request, Scope.READ)
     limit = whole_number(request, "limit", PAGE_DEFAULT, most=PAGE_MAX)
     offset = whole_number(request, "offset", 0, most=2**31)
-    async with dependencies(request).database.acquire() as connection:
+    async with dependencies(request).database.acquire(store_id=caller.store.store_id) as connection:
         found = await registers.list_registers(
             connection, caller.store.store_id, limit=limit, offset=offset
         )
@@ -86,7 +86,7 @@ async def collection(request: web.Request) -> web.Response:
 
 async def find_register(request: web.Request, caller: access.Caller, register_id: int) -> Register:
     """The caller's register. Raises `NotFoundError`."""
-    async with dependencies(request).database.acquire() as connection:
+    async with dependencies(request).database.acquire(store_id=caller.store.store_id) as connection:
         register = await registers.find_register(connection, caller.store.store_id, register_id)
     if register is None:
         raise NotFoundError(f"there is no register {register_id}")

@@ -57,7 +57,7 @@ async def collection(request: web.Request) -> web.Response:
     caller = await access.caller(request, Scope.READ)
     page = _page(request, caller.store)
     async with dependencies(request).database.transaction(
-        isolation="repeatable_read", readonly=True
+        store_id=caller.store.store_id, isolation="repeatable_read", readonly=True
     ) as connection:
         found, total = await reports.list_reports(
             connection,

@@ -37,7 +37,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     store_id, report_id = caller.store.store_id, access.path_id(request)
     try:
         with parts.watch.stream(store_id, report_id, token_id=caller.principal.token_id) as stream:
-            async with parts.database.acquire() as connection:
+            async with parts.database.acquire(store_id=store_id) as connection:
                 report = await reports.find_report(connection, store_id, report_id)
             if report is None:
                 raise no_such_report(request)

@@ -87,7 +87,7 @@ def _idempotency(request: web.Request, fingerprint: bytes) -> Idempotency | None
 async def find(request: web.Request) -> web.Response:
     """`GET /reports/{id}` and `/report/{id}`: the resource, with a fresh link when it is ready."""
     caller = await access.caller(request, Scope.READ)
-    async with dependencies(request).database.acquire() as connection:
+    async with dependencies(request).database.acquire(store_id=caller.store.store_id) as connection:
         report = await reports.find_report(
             connection, caller.store.store_id, access.path_id(request)
         )
@@ -109,7 +109,7 @@ async def remove(request: web.Request) -> web.Response:
     """`DELETE`: the report and its file go; a build of it is cancelled."""
     caller = await access.caller(request, Scope.WRITE)
     parts = dependencies(request)
-    async with parts.database.acquire() as connection:
+    async with parts.database.acquire(store_id=caller.store.store_id) as connection:
         await failpoints.before(Step.REPORT_DELETE, connection.terminate)
         removed = await reports.delete_report(
             connection, caller.store.store_id, access.path_id(request)

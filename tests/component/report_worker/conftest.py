@@ -20,13 +20,14 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from devstack import ports
+from devstack import database_roles, ports
 from shared.database import accounts
 from shared.database.migrate import migrate
 from shared.database.pool import Database
 from shared.objects import ObjectStore
 from shared.settings import DatabaseSettings, ObjectStoreSettings
 from tests.engines import ROOT, EnginesUnderTest
+from tests.roles import as_role
 
 FAST = {
     "TALLYPORT_REPORT_LEASE_SECONDS": "3",
@@ -86,6 +87,7 @@ async def worker_database_settings(engines: EnginesUnderTest) -> AsyncIterator[D
     url = engines.database_url.rsplit("/", 1)[0] + f"/{name}"
     settings = DatabaseSettings(url=SecretStr(url))
     await migrate(settings)
+    await database_roles.let_in(url)
     yield settings
     await _administer(engines, f'DROP DATABASE "{name}" WITH (FORCE)')
 
@@ -139,7 +141,8 @@ async def start_worker(
     async def start(**environment: str) -> Worker:
         log = tmp_path / f"worker{len(started)}.log"
         (port,) = ports.reserve(ROOT / ".run" / "tests", 1)
-        url = worker_database_settings.url.get_secret_value()
+        own = as_role(worker_database_settings, "report_worker")
+        url = own.url.get_secret_value()
         with log.open("wb") as target:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,

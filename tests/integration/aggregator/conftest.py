@@ -18,12 +18,14 @@ from tests.integration.aggregator.register_under_test import (
     Row,
     add_items,
 )
+from tests.roles import as_role
 
 
 @pytest.fixture(scope="session")
 async def sessions(database_settings: DatabaseSettings) -> AsyncIterator[Database]:
     """Connections as the service has them."""
-    async with open_sessions(database_settings, AggregatorSettings(), name="sessions") as opened:
+    own = as_role(database_settings, "aggregator")
+    async with open_sessions(own, AggregatorSettings(), name="sessions") as opened:
         yield opened
 
 

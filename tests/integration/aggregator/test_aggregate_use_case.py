@@ -242,7 +242,7 @@ async def test_the_server_knows_the_deadline_too(
 
 async def test_only_reads(make_register: MakeRegister, monkeypatch: pytest.MonkeyPatch) -> None:
     register = await make_register()
-    writing = "SELECT 1 AS period, nextval('outbox_outbox_id_seq') AS items, 1::numeric AS amount"
+    writing = "SELECT 1 AS period, lo_create(0)::bigint AS items, 1::numeric AS amount"
     monkeypatch.setattr(aggregate, "choose_plan", plan_of(writing))
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
         await register.ask()

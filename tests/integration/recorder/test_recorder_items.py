@@ -344,7 +344,7 @@ async def test_a_writer_that_dies_leaves_nothing(
     batch = _batch(register, _item("a"), _item("b"))
 
     async def write_and_die() -> None:
-        async with database.transaction() as connection:
+        async with database.transaction(store_id=register.store_id) as connection:
             await write_batches(
                 connection, register.store_id, register.register_id, [ItemBatch.of(batch)]
             )

@@ -24,6 +24,7 @@ from shared.settings import (
     ReportSettings,
 )
 from tests.integration.report_worker.seeding import World
+from tests.roles import as_role
 
 MakeBuilder = Callable[..., ReportBuilder]
 
@@ -37,7 +38,8 @@ async def objects(object_store_settings: ObjectStoreSettings) -> AsyncIterator[O
 
 @pytest.fixture(scope="session")
 async def source(database_settings: DatabaseSettings) -> AsyncIterator[Database]:
-    async with Database.open(database_settings, name="tests source", pool_max=4) as opened:
+    own = as_role(database_settings, "report_worker")
+    async with Database.open(own, name="tests source", pool_max=4) as opened:
         yield opened
 
 

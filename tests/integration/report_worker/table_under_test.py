@@ -108,7 +108,13 @@ async def rendered(
     async with asyncio.TaskGroup() as group:
         group.create_task(writing.run(threads))
         reading = group.create_task(asyncio.to_thread(out.read))
-        async with snapshot(source, report.timezone, seconds_max=60, connections=connections) as c:
+        async with snapshot(
+            source,
+            report.timezone,
+            store_id=report.store_id,
+            seconds_max=60,
+            connections=connections,
+        ) as c:
             (count,) = await copying.run(c, seconds_max=60)
         await writing.written()
         assert outgoing.pieces.rows == count

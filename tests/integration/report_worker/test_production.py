@@ -245,7 +245,7 @@ async def test_ranges_are_all_of_a_file_once(
     monkeypatch.setattr(ranges, "RANGE_ROWS_MIN", 1)
     (file,) = CUSTOMERS.files
     arguments = (world.store_id, REPORT.range_start, REPORT.range_end)
-    async with source.acquire() as connection:
+    async with source.acquire(store_id=world.store_id) as connection:
         await connection.execute("SET enable_sort = off")  # as it were, for many more rows
         # What is ordered by no index is left whole.
         by_email = replace(file, query=file.query.replace("BY customer_id", "BY email"))
@@ -265,7 +265,9 @@ async def test_ranges_are_all_of_a_file_once(
 
 async def test_all_connections_see_one_moment(world: World, source: Database) -> None:
     count = "SELECT count(*) FROM customers WHERE store_id = $1"
-    async with snapshot(source, "UTC", seconds_max=60, connections=3) as connections:
+    async with snapshot(
+        source, "UTC", store_id=world.store_id, seconds_max=60, connections=3
+    ) as connections:
         await add_customers(world.database, world.store_id, 5)
         for connection in connections:
             assert await connection.fetchval(count, world.store_id) == 0

