@@ -31,7 +31,9 @@ async def started(
     postgres.DURABLE.update(_POSTGRES, shared_buffers=shared_buffers, **settings)
     try:
         engines = start_engines(folder, durable=True).engines
-        stack = start_services(folder, engines)
+        # All of it comes with one token, as fast as it is answered.
+        unlimited = {"TALLYPORT_GATEWAY_REQUESTS_PER_SECOND": "0"}
+        stack = start_services(folder, engines, settings=unlimited)
         database_settings = DatabaseSettings.model_validate(
             {"url": engines.database_url, "statement_seconds": 3_600}
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -29,6 +30,7 @@ OURS = tuple(
     f"TALLYPORT_{block}_"
     for block in ("DATABASE", "BROKER", "OBJECT_STORE", "GATEWAY", "OPERATIONS")
 )
+Settings = Mapping[str, str]
 
 
 class ServicesState(BaseModel):
@@ -40,13 +42,16 @@ class ServicesState(BaseModel):
     settings_sha256: str = ""
 
 
-def child(run_dir: Path, name: str, engines: Engines, port: int) -> Child:
-    """The service of this name, ready when it says so on its port."""
+def child(
+    run_dir: Path, name: str, engines: Engines, port: int, settings: Settings | None = None
+) -> Child:
+    """The service of this name, ready when it says so on its port. `settings` are variables of the
+    environment besides those that we make."""
     return Child(
         run_dir=run_dir,
         name=name,
         argv=(sys.executable, "-m", f"services.{name}"),
-        env=environment(engines, name, port),
+        env={**environment(engines, name, port), **(settings or {})},
         ready=lambda: is_ready(port),
         cwd=Path(__file__).resolve().parent.parent,
         ready_seconds=READY_SECONDS,

@@ -62,10 +62,15 @@ def stop_stack(run_dir: Path) -> list[str]:
 
 
 def start_services(
-    run_dir: Path, engines: Engines, *, gateway_port: int | None = None
+    run_dir: Path,
+    engines: Engines,
+    *,
+    gateway_port: int | None = None,
+    settings: services.Settings | None = None,
 ) -> RunningStack:
-    """Bring the schema up to date and start the services on these engines, the gateway on the
-    wished port if it is free. Returns when all are ready; raises EngineError, with none left."""
+    """Bring the schema up to date and start the services on these engines, with more settings if
+    there are any, the gateway on the wished port if it is free. Returns when all are ready; raises
+    EngineError, with none left."""
     run_dir = run_dir.resolve()
     with run_folder.locked(run_dir / "services"):
         _migrate(engines)
@@ -79,7 +84,10 @@ def start_services(
                 services.save(run_dir, state)
                 try:
                     _start_all(
-                        [services.child(run_dir, n, engines, p) for n, p in state.ports.items()]
+                        [
+                            services.child(run_dir, n, engines, p, settings)
+                            for n, p in state.ports.items()
+                        ]
                     )
                     break
                 except ChildDiedError as died:

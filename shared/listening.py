@@ -1,8 +1,8 @@
-"""Hearing of what other processes commit: LISTEN on a channel, and again whenever the line is lost.
+"""Hearing of what other processes commit: LISTEN on channels, and again whenever the line is lost.
 
-Comes in: a channel, and what is to be called. Goes out: the payloads that are heard, and None
-whenever listening begins: what was said before may have been missed, so look for yourself. Nobody
-should rely on hearing everything: a notification is a hint to look at once instead of later.
+Comes in: channels, and what is to be called for each. Goes out: the payloads that are heard, and
+None whenever listening begins: what was said before may have been missed, so look for yourself.
+Nobody should rely on hearing everything: a notification is a hint to look at once instead of later.
 """
 
 from __future__ import annotations
@@ -24,17 +24,21 @@ RETRY_SECONDS_MAX = 5.0
 
 log = structlog.get_logger(__name__)
 
+Heard = Callable[[str | None], None]
+
 
 class Listener:
-    """Keeps one of the database's connections for itself while it runs."""
+    """One for the process: it keeps one of the database's connections for itself while it runs,
+    however many channels it hears."""
 
-    def __init__(
-        self, database: Database, channel: str, heard: Callable[[str | None], None]
-    ) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._channel = channel
-        self._heard = heard
+        self._channels: dict[str, Heard] = {}
         self.is_listening = False
+
+    def hear(self, channel: str, heard: Heard) -> None:
+        """Call it with what is said on the channel. Before `run`."""
+        self._channels[channel] = heard
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -45,7 +49,7 @@ class Listener:
                     attempt = 0
                     await self._listen(connection)
             except PASSING_ERRORS as error:
-                log.info("channel.deaf", channel=self._channel, reason=str(error))
+                log.info("channels.deaf", channels=[*self._channels], reason=str(error))
             await asyncio.sleep(
                 full_jitter(attempt, base_seconds=RETRY_SECONDS_BASE, seconds_max=RETRY_SECONDS_MAX)
             )
@@ -54,17 +58,19 @@ class Listener:
     async def _listen(self, connection: Connection) -> None:
         lost = asyncio.Event()
 
-        def heard(_connection: object, _pid: object, _channel: object, payload: object) -> None:
-            self._heard(str(payload))
+        def heard(_connection: object, _pid: object, channel: object, payload: object) -> None:
+            self._channels[str(channel)](str(payload))
 
         def gone(*_: object) -> None:
             lost.set()
 
         connection.add_termination_listener(gone)
-        await connection.add_listener(self._channel, heard)
         try:
+            for channel in self._channels:
+                await connection.add_listener(channel, heard)
             self.is_listening = True
-            self._heard(None)
+            for call in self._channels.values():
+                call(None)
             while not await within(CHECK_SECONDS, lost):
                 # A line that is cut without a word looks like one where nothing is said.
                 await connection.execute("SELECT 1", timeout=ANSWER_SECONDS)
@@ -73,7 +79,8 @@ class Listener:
             # A connection that was lost is the pool's already, and refuses every call.
             with suppress(asyncpg.InterfaceError):
                 connection.remove_termination_listener(gone)
-                await connection.remove_listener(self._channel, heard)
+                for channel in self._channels:
+                    await connection.remove_listener(channel, heard)
 
 
 async def within(seconds: float, event: asyncio.Event) -> bool:

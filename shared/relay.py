@@ -45,14 +45,18 @@ log = structlog.get_logger(__name__)
 
 
 class Relay:
-    """One for each process. It keeps one of the database's connections for LISTEN, and uses a
-    second one while it publishes."""
+    """One for each process. It uses one of the database's connections while it publishes, and one
+    to listen, unless the process has a listener that it may share."""
 
-    def __init__(self, database: Database, publisher: Publisher) -> None:
+    def __init__(
+        self, database: Database, publisher: Publisher, listener: Listener | None = None
+    ) -> None:
         self._database = database
         self._publisher = publisher
         self._woken = asyncio.Event()
-        self._listener = Listener(database, outbox.CHANNEL, self._heard)
+        self._listener = listener or Listener(database)
+        self._listener.hear(outbox.CHANNEL, self._heard)
+        self._is_shared = listener is not None
         self._measured_at = 0.0
 
     def wake(self) -> None:
@@ -71,7 +75,8 @@ class Relay:
     async def run(self) -> None:
         """Relay until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._listener.run(), name="outbox listen")
+            if not self._is_shared:
+                group.create_task(self._listener.run(), name="outbox listen")
             group.create_task(self._relay(), name="outbox relay")
 
     async def relay_once(self) -> tuple[int, int]:

@@ -6,6 +6,7 @@ expired and revoked tokens get one and the same 401 (docs/http.md, Who is callin
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import structlog
@@ -14,16 +15,20 @@ from aiohttp.typedefs import Handler
 
 from services.gateway import problems
 from services.gateway.dependencies import dependencies
+from services.gateway.rate_limits import RateLimits
 from shared.contracts.message import ID_MAX
 from shared.database import accounts
 from shared.database.accounts import Principal, Scope, Store
+from shared.database.pool import PASSING_ERRORS
 from shared.database.registers import store_of_register
 from shared.errors import InvalidArgumentError
 
 STORE_HEADER = "Tallyport-Store"
 PRINCIPAL = web.RequestKey("principal", Principal)
+RATE_LIMITS = web.AppKey("rate_limits", RateLimits)
 _PUBLIC_ROOTS = frozenset({"", "assets", "healthz", "readyz", "metrics", "openapi.json", "rels"})
 _UNAUTHENTICATED = "a valid bearer token is required"
+_TOO_MANY = "the token has made more requests than one may make in this time"
 _ID_DIGITS_MAX = 18
 NOBODYS_STORE = ID_MAX
 
@@ -47,6 +52,11 @@ async def require_token(request: web.Request, handler: Handler) -> web.StreamRes
             request, 401, _UNAUTHENTICATED, headers={"WWW-Authenticate": "Bearer"}
         )
     structlog.contextvars.bind_contextvars(token_id=principal.token_id)
+    seconds = request.app[RATE_LIMITS].wait_seconds(principal.token_id)
+    if seconds is not None:
+        return problems.respond(
+            request, 429, _TOO_MANY, headers={"Retry-After": str(math.ceil(seconds))}
+        )
     request[PRINCIPAL] = principal
     return await handler(request)
 
@@ -56,6 +66,14 @@ async def _principal(request: web.Request) -> Principal | None:
     if scheme.lower() != "bearer" or not token.strip():
         return None
     return await dependencies(request).tokens.principal(token.strip())
+
+
+async def is_still_let_in(request: web.Request) -> bool:
+    """Whether the token of a request that lasts is still good. As long as nobody can tell it is."""
+    try:
+        return await _principal(request) is not None
+    except PASSING_ERRORS:
+        return True
 
 
 def demand(request: web.Request, scope: Scope) -> Principal:

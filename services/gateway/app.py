@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import structlog
 from aiohttp import web
 
-from services.gateway.access import require_token
+from services.gateway.access import RATE_LIMITS, require_token
 from services.gateway.admission import IN_HAND, InHand, admit
 from services.gateway.connections import GuardedSite
 from services.gateway.dependencies import DEPENDENCIES, Dependencies
@@ -18,12 +18,14 @@ from services.gateway.handlers.page_files import PAGE
 from services.gateway.handlers.records import UPLOADS
 from services.gateway.middlewares import observe
 from services.gateway.page import Page
+from services.gateway.rate_limits import RateLimits
 from services.gateway.report_watch import ReportWatch
 from services.gateway.routes import add_routes
 from services.gateway.settings import GatewayServiceSettings
 from services.gateway.tokens import Tokens
 from services.gateway.upload_room import UploadRoom
 from shared.database.pool import Database
+from shared.listening import Listener
 from shared.messaging.connection import Broker
 from shared.messaging.publisher import Publisher
 from shared.messaging.rpc_client import RpcClient
@@ -47,9 +49,9 @@ async def serve(settings: GatewayServiceSettings, stop: asyncio.Event) -> None:
         async with (
             _listening(parts.dependencies, readiness),
             background(
+                listener=parts.listener.run(),
                 relay=parts.dependencies.relay.run(),
                 watch=parts.dependencies.watch.run(),
-                tokens=parts.dependencies.tokens.run(),
             ),
         ):
             await stop.wait()
@@ -60,8 +62,9 @@ async def serve(settings: GatewayServiceSettings, stop: asyncio.Event) -> None:
 class Connected:
     """What the gateway holds open."""
 
-    def __init__(self, dependencies: Dependencies, broker: Broker) -> None:
+    def __init__(self, dependencies: Dependencies, listener: Listener, broker: Broker) -> None:
         self.dependencies = dependencies
+        self.listener = listener
         self.database = dependencies.database
         self._broker = broker
 
@@ -81,16 +84,23 @@ async def connect(settings: GatewayServiceSettings) -> AsyncIterator[Connected]:
         rpc = RpcClient(broker)
         starting = asyncio.create_task(rpc.start())
         try:
-            relay = Relay(database, Publisher(broker))
+            # One connection for all that this process wants to hear of.
+            listener = Listener(database)
+            relay = Relay(database, Publisher(broker), listener)
             watch = ReportWatch(
                 database,
+                listener,
                 streams_max=settings.gateway.event_streams_max,
                 streams_per_token_max=settings.gateway.event_streams_per_token_max,
             )
-            tokens = Tokens(database, seconds=settings.gateway.token_seconds)
-            yield Connected(
-                Dependencies(settings, database, tokens, rpc, objects, relay, watch), broker
+            tokens = Tokens(
+                database,
+                listener,
+                seconds=settings.gateway.token_seconds,
+                forgotten=watch.wake,
             )
+            dependencies = Dependencies(settings, database, tokens, rpc, objects, relay, watch)
+            yield Connected(dependencies, listener, broker)
         finally:
             starting.cancel()
             await asyncio.wait({starting})
@@ -102,6 +112,10 @@ def make_app(dependencies: Dependencies, readiness: Readiness) -> web.Applicatio
     # Bodies are read by `bodies`, each with its own limit; aiohttp's would count none of them.
     app = web.Application(middlewares=[observe, admit, require_token])
     app[DEPENDENCIES] = dependencies
+    app[RATE_LIMITS] = RateLimits(
+        per_second=dependencies.settings.gateway.requests_per_second,
+        at_once=dependencies.settings.gateway.requests_at_once,
+    )
     app[PAGE] = Page()
     app[IN_HAND] = InHand(dependencies.settings.gateway.requests_max)
     app[UPLOADS] = UploadRoom(dependencies.settings.gateway.batches_bytes_max)

@@ -58,6 +58,10 @@ class Stream:
         self._is_told = True
         self._news.set()
 
+    def wake(self) -> None:
+        """There may be something to look at besides the report."""
+        self._news.set()
+
     def end(self) -> None:
         """The process stops: its caller has to come again, and will find another."""
         self.is_ending = True
@@ -71,13 +75,21 @@ class Stream:
 
 
 class ReportWatch:
-    """One for each process; `run()` it in the background."""
+    """One for each process; `run()` it in the background, and the listener."""
 
-    def __init__(self, database: Database, *, streams_max: int, streams_per_token_max: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        listener: Listener,
+        *,
+        streams_max: int,
+        streams_per_token_max: int,
+    ) -> None:
         self._database = database
         self._streams_max = streams_max
         self._streams_per_token_max = streams_per_token_max
-        self._listener = Listener(database, reports.CHANNEL, self._heard)
+        self._listener = listener
+        listener.hear(reports.CHANNEL, self._heard)
         # By what is said on the channel when the report changes.
         self._streams: dict[str, set[Stream]] = {}
         self._of_token: Counter[int] = Counter()
@@ -87,14 +99,17 @@ class ReportWatch:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._listener.run(), name="reports listen")
-            group.create_task(self._look(), name="reports look")
+        await self._look()
 
     @property
     def is_listening(self) -> bool:
         """Whether a change is heard of at once."""
         return self._listener.is_listening
+
+    def wake(self) -> None:
+        """Let all streams look whether their token still lets in."""
+        for stream in self._all():
+            stream.wake()
 
     def end(self) -> None:
         """End all streams, and let no other begin."""

@@ -44,6 +44,9 @@ class GatewaySettings(BaseSettings):
     keepalive_seconds: float = Field(default=15.0, gt=0, le=3_600)
     # How long a token may be taken for good without asking; revoked ones are told of at once.
     token_seconds: float = Field(default=2.0, ge=0, le=60)
+    # Of each token, in each process: in the long run, and at once before that counts. 0: no limit.
+    requests_per_second: float = Field(default=500.0, ge=0, le=1_000_000)
+    requests_at_once: int = Field(default=1_000, ge=1, le=1_000_000)
     query_seconds: float = Field(default=10.0, gt=0, le=600)
     record_seconds: float = Field(default=30.0, gt=0, le=600)
     batch_records: int = Field(default=2_000, ge=1, le=10_000)

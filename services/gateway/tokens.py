@@ -7,8 +7,8 @@ revocations (`Listener`): one empties the memory at once, and a lost line shuts 
 
 from __future__ import annotations
 
-import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.database import accounts
@@ -26,13 +26,23 @@ class _Remembered:
 
 
 class Tokens:
-    """One for the process; `run()` until cancelled."""
+    """One for the process, on its listener. `forgotten` is called when what was remembered is
+    not any more: whoever was let in for longer than a request has to be looked at again."""
 
-    def __init__(self, database: Database, *, seconds: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        listener: Listener,
+        *,
+        seconds: float,
+        forgotten: Callable[[], None] | None = None,
+    ) -> None:
         self._database = database
         self._seconds = seconds
         self._remembered: dict[bytes, _Remembered] = {}
-        self._listener = Listener(database, accounts.REVOKED_CHANNEL, self._forget)
+        self._forgotten = forgotten
+        self._listener = listener
+        listener.hear(accounts.REVOKED_CHANNEL, self._forget)
         self._revocations = 0
 
     async def principal(self, text: str) -> Principal | None:
@@ -63,9 +73,5 @@ class Tokens:
     def _forget(self, _said: str | None) -> None:
         self._revocations += 1
         self._remembered.clear()
-
-    async def run(self) -> None:
-        """Hear of revocations until cancelled."""
-        if self._seconds:
-            await self._listener.run()
-        await asyncio.Event().wait()
+        if self._forgotten is not None:
+            self._forgotten()

@@ -305,3 +305,24 @@ async def test_who_takes_nothing_is_not_waited_for(
         await until(given_up, seconds=30, what="the stream to be given up")
     finally:
         writer.transport.abort()
+
+
+async def test_a_revoked_token_ends_its_stream(
+    make_client: MakeClient, make_play: MakePlay, store: Store, database: Database
+) -> None:
+    one, other = await make_client(store), await make_client(store)
+    play = await make_play()
+    async with (
+        following(one.session, f"{play.path}/events") as stream,
+        following(other.session, f"{play.path}/events") as going_on,
+    ):
+        await stream.event()
+        await going_on.event()
+        async with database.acquire() as connection:
+            await accounts.revoke_token(connection, one.token_id)
+        # Within seconds, though nothing happens to the report, and nothing more is told.
+        async with asyncio.timeout(5):
+            assert [heard.name for heard in await stream.rest() if heard.name] == []
+        await one.call("GET", f"{play.path}/events", status=401)
+        await play.claim()
+        assert (await going_on.event()).name == "progress"

@@ -14,6 +14,7 @@ from shared import listening as module
 from shared.database import accounts
 from shared.database.accounts import NewToken, Store
 from shared.database.pool import Database
+from shared.listening import Listener
 from shared.settings import DatabaseSettings
 from tests.waiting import until
 
@@ -39,8 +40,9 @@ async def end_silently(database: Database, token: NewToken) -> None:
 
 @asynccontextmanager
 async def listening(database: Database, *, seconds: float) -> AsyncIterator[Tokens]:
-    tokens = Tokens(database, seconds=seconds)
-    task = asyncio.create_task(tokens.run())
+    listener = Listener(database)
+    tokens = Tokens(database, listener, seconds=seconds)
+    task = asyncio.create_task(listener.run())
     try:
         yield tokens
     finally:
@@ -97,7 +99,7 @@ async def test_nothing_is_remembered_by_one_who_hears_nothing(
     database: Database, store: Store, user_id: int
 ) -> None:
     token = await new_token(database, store, user_id)
-    tokens = Tokens(database, seconds=HOUR)
+    tokens = Tokens(database, Listener(database), seconds=HOUR)
     assert await tokens.principal(token.text) is not None
     await end_silently(database, token)
     assert await refused(tokens, token)

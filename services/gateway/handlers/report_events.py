@@ -28,7 +28,8 @@ _HEADERS = {
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    """Tell each state of the report until its last one, or until the time for a stream is over.
+    """Tell each state of the report until its last one, or until the time for a stream is over, or
+    the token is revoked.
 
     204 for a caller that has had the last one: there is nothing to come again for.
     """
@@ -82,6 +83,8 @@ async def _tell(
     ends_at = clock() + settings.events_seconds_max
     await _write(response, opening())
     while not stream.is_ending and clock() < ends_at:
+        if not await access.is_still_let_in(request):
+            return
         event = event_of(_shown(request, stream.report))
         if event.id != seen:
             await _write(response, event.text)

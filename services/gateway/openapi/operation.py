@@ -63,8 +63,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One call. `refusals` are statuses of `family`; 401, 403, 500 and 503 are added to all calls
-    that need a token. `also` names refusals of another family (`numbers405`). `route` is the
+    """One call. `refusals` are statuses of `family`; 401, 403, 429, 500 and 503 are added to all
+    calls that need a token. `also` names refusals of another family (`numbers405`). `route` is the
     router's path where it is another: it has one for all measures."""
 
     method: str
@@ -101,7 +101,7 @@ class Operation:
 
     def statuses(self) -> tuple[int, ...]:
         """Every status that is a refusal."""
-        of_all = () if self.is_public else (401, 403, 500, 503)
+        of_all = () if self.is_public else (401, 403, 429, 500, 503)
         return tuple(sorted({*of_all, *self.refusals}))
 
     def rendered(self, schema_of: SchemaOf, headers: Mapping[str, Json]) -> Json:

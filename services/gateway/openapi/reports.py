@@ -113,7 +113,7 @@ def _one(path: str, suffix: str) -> tuple[Operation, ...]:
                 Answer(204, "Nothing comes after the event that `Last-Event-ID` names."),
             ),
             family="reports",
-            refusals=(404, 422, 429),
+            refusals=(404, 422),
         ),
     )
 
