@@ -191,7 +191,9 @@ async def test_one_figure_needs_no_chart_and_columns_alone_make_bars(
     assert shown == {row["group"]: float(row["value"]) for row in rows}
 
 
-async def test_it_can_be_used_with_keys_alone(visitor: Visitor, sample: DemoAccount) -> None:
+async def test_it_can_be_used_with_keys_alone(
+    visitor: Visitor, sample: DemoAccount, wholesaler: Client
+) -> None:
     await visitor.sign_in(sample.token)
     await visitor.settled()
     page = visitor.page
@@ -203,6 +205,14 @@ async def test_it_can_be_used_with_keys_alone(visitor: Visitor, sample: DemoAcco
         await page.keyboard.press("Tab")
     await page.keyboard.press("ArrowRight")
     await expect(visitor.title).to_have_text("Count by Month")
+    counts = await api(wholesaler, "count", group_by_period="month")
+    await visitor.drawn()
+    await page.locator("canvas").focus()
+    for key, place in (("ArrowRight", 0), ("ArrowRight", 1), ("End", 12), ("ArrowLeft", 11)):
+        await page.keyboard.press(key)
+        told = f"{counts[place]['period']}: {counts[place]['value']:,}"
+        await expect(page.locator(".chart [role=status]")).to_have_text(told)
+    await page.screenshot(path=SCREENSHOTS / "pointed-at.png")
     await page.get_by_role("button", name="Period").focus()
     await page.keyboard.press("Enter")
     await expect(page.locator("th[aria-sort=ascending]")).to_have_text("Period↑")

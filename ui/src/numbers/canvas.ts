@@ -35,6 +35,8 @@ const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFracti
 
 export interface Drawn {
   readonly hide: (index: number, hidden: boolean) => void;
+  /** Point at a place along the bottom, as a mouse would; null: at none. */
+  readonly point: (place: number | null) => void;
   readonly destroy: () => void;
 }
 
@@ -48,6 +50,13 @@ export function draw(
   canvas.chart = chart;
   return {
     hide: (index, hidden) => chart.setDatasetVisibility(index, !hidden) ?? chart.update(),
+    point: (place) => {
+      const visible = drawing.series.map((_, datasetIndex) => datasetIndex).filter((one) => chart.isDatasetVisible(one));
+      const elements = place === null ? [] : visible.map((datasetIndex) => ({ datasetIndex, index: place }));
+      chart.setActiveElements(elements);
+      chart.tooltip?.setActiveElements(elements, { x: 0, y: 0 });
+      chart.update("none");
+    },
     destroy: () => chart.destroy(),
   };
 }

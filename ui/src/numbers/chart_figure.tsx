@@ -21,6 +21,7 @@ export function ChartFigure({ title, drawing, chart, show }: Props) {
   const canvas = useRef<DrawnCanvas>(null);
   const drawn = useRef<Drawn | null>(null);
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
+  const [place, setPlace] = useState<number | null>(null);
   const dark = useDark();
   useEffect(() => {
     let left = false;
@@ -38,6 +39,25 @@ export function ChartFigure({ title, drawing, chart, show }: Props) {
     };
   }, [drawing, chart, show, dark]);
 
+  useEffect(() => setPlace(null), [drawing]);
+  const point = (wanted: number | null) => {
+    setPlace(wanted);
+    drawn.current?.point(wanted);
+  };
+  const press = (event: KeyboardEvent) => {
+    const last = drawing.labels.length - 1;
+    const places: Record<string, number | null> = {
+      ArrowRight: place === null ? 0 : Math.min(place + 1, last),
+      ArrowLeft: place === null ? last : Math.max(place - 1, 0),
+      Home: 0,
+      End: last,
+      Escape: null,
+    };
+    const wanted = places[event.key];
+    if (wanted === undefined) return;
+    event.preventDefault();
+    point(wanted);
+  };
   const toggle = (name: string, index: number) => {
     const now = new Set(hidden);
     if (!now.delete(name)) now.add(name);
@@ -47,7 +67,17 @@ export function ChartFigure({ title, drawing, chart, show }: Props) {
   return (
     <figure class="chart" aria-label={`Chart: ${title}`}>
       <div class="chart-canvas">
-        <canvas ref={canvas} role="img" aria-label={told(title, drawing, chart)} />
+        <canvas
+          ref={canvas}
+          role="img"
+          aria-label={told(title, drawing, chart)}
+          tabIndex={0}
+          onKeyDown={press}
+          onBlur={() => point(null)}
+        />
+        <p class="visually-hidden" role="status">
+          {place === null ? "" : toldAt(drawing, place, hidden, show)}
+        </p>
       </div>
       {drawing.series.length > 1 && (
         <ul class="legend" aria-label="What is drawn">
@@ -78,5 +108,20 @@ export function ChartFigure({ title, drawing, chart, show }: Props) {
 function told(title: string, { labels, series }: Drawing, chart: Chart): string {
   const [first, last] = [labels[0] ?? "", labels.at(-1) ?? ""];
   const groups = series.length > 1 ? `, ${series.length} groups` : "";
-  return `${CHARTS[chart]}: ${title}, ${labels.length} values from ${first} to ${last}${groups}. The table below has the same numbers.`;
+  return (
+    `${CHARTS[chart]}: ${title}, ${labels.length} values from ${first} to ${last}${groups}. ` +
+    "Left and right go through them; the table below has the same numbers."
+  );
+}
+
+function toldAt(
+  { labels, series }: Drawing,
+  place: number,
+  hidden: ReadonlySet<string>,
+  show: (value: string) => string,
+): string {
+  const values = series
+    .filter((one) => !hidden.has(one.name))
+    .map((one) => `${series.length > 1 ? `${one.name} ` : ""}${show(one.exact[place] ?? "0")}`);
+  return `${labels[place] ?? ""}: ${values.join(", ")}`;
 }
