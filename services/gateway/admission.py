@@ -16,8 +16,8 @@ from shared.errors import OverloadedError
 RETRY_AFTER_SECONDS = 1.0
 # They are asked for exactly when it is full.
 _OF_THE_OPERATOR = frozenset({"/healthz", "/readyz", "/metrics"})
-# Each lasts as long as its report takes; `ReportWatch` counts them.
-_COUNTED_ELSEWHERE = "/events"
+# Event streams: each lasts as long as its report takes, and `ReportWatch` counts them.
+_COUNTED_ELSEWHERE = ("/report", "/events")
 
 _REFUSED = Counter("tallyport_http_refused_total", "Requests refused because of too many in hand.")
 _IN_HAND = Gauge("tallyport_http_requests_in_hand", "Requests in hand now.")
@@ -40,7 +40,8 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let it in if there is room."""
     in_hand = request.app[IN_HAND]
     path = request.path
-    if path in _OF_THE_OPERATOR or path.endswith(_COUNTED_ELSEWHERE):
+    begin, end = _COUNTED_ELSEWHERE
+    if path in _OF_THE_OPERATOR or (path.endswith(end) and path.startswith(begin)):
         return await handler(request)
     if in_hand.count >= in_hand.requests_max:
         _REFUSED.inc()

@@ -20,7 +20,7 @@ from typing import cast
 
 import orjson
 import structlog
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import ContentEncodingError
 from aiohttp.web_request import BaseRequest
 from prometheus_client import Counter as Metric
@@ -102,7 +102,7 @@ class Doorkeeper:
 class GuardedConnection(web.RequestHandler):
     """aiohttp's connection, and the limits that it lacks."""
 
-    __slots__ = ("_doorkeeper", "_head_timer", "_is_refused", "_peer", "_write_timer")
+    __slots__ = ("_body", "_doorkeeper", "_head_timer", "_is_refused", "_peer", "_write_timer")
 
     def __init__(
         self, doorkeeper: Doorkeeper, server: web.Server, *, keepalive_seconds: float
@@ -117,6 +117,8 @@ class GuardedConnection(web.RequestHandler):
         self._doorkeeper = doorkeeper
         self._peer: str | None = None
         self._is_refused = False
+        # Of the newest request: what comes once it is complete is the head of the next one.
+        self._body: StreamReader | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -145,17 +147,19 @@ class GuardedConnection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
+            self._say_why()
             return
         before = self._request_count
+        is_head = self._body is None or self._body.is_eof()
         super().data_received(data)
         if self._request_count != before:
+            self._body = self._messages[-1][1] if self._messages else None
             if self._head_timer is not None:
                 self._head_timer.cancel()
                 self._head_timer = None
-        elif self._head_timer is None and self._is_between_requests():
-            self._head_timer = self._loop.call_later(
-                self._doorkeeper.header_seconds, self._head_is_late
-            )
+        # Without data the base calls itself, when it reads on after a pause.
+        elif data and is_head and self._head_timer is None:
+            self._wait_for_head()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -194,16 +198,21 @@ class GuardedConnection(web.RequestHandler):
         if not isinstance(kwargs.get("exc_info"), web.RequestPayloadError):
             super().log_exception(*args, **kwargs)
 
-    def _is_between_requests(self) -> bool:
-        """Data that comes now is part of a head: no request is in hand, and no body awaited."""
-        return self._request_count == 0 or self._waiter is not None
+    def _wait_for_head(self) -> None:
+        self._head_timer = self._loop.call_later(
+            self._doorkeeper.header_seconds, self._head_is_late
+        )
 
     def _head_is_late(self) -> None:
         self._head_timer = None
-        if self.transport is not None and self._is_between_requests():
-            _REFUSED.labels("head").inc()
-            self.transport.write(_TOO_SLOW)
-            self.force_close()
+        if self.transport is None:
+            return
+        if self._request_count and self._waiter is None:
+            self._wait_for_head()  # the request before it is still being answered
+            return
+        _REFUSED.labels("head").inc()
+        self.transport.write(_TOO_SLOW)
+        self.force_close()
 
     def _cut_off(self) -> None:
         self._write_timer = None
@@ -212,17 +221,25 @@ class GuardedConnection(web.RequestHandler):
             self.transport.abort()
 
     def _refuse(self, transport: asyncio.Transport) -> None:
+        """Answered when it asks: a client takes what comes before that for a broken connection."""
         _REFUSED.labels("connections").inc()
         self._is_refused = True
         self._doorkeeper.farewells += 1
         if self._doorkeeper.farewells > FAREWELLS_MAX:
             transport.abort()
             return
-        # Closed at once, what it has sent already would make the kernel throw our answer away.
-        transport.write(_TOO_MANY)
-        if transport.can_write_eof():
-            transport.write_eof()
-        self._loop.call_later(FAREWELL_SECONDS, transport.abort)
+        self.transport = transport
+        self._head_timer = self._loop.call_later(FAREWELL_SECONDS, self._say_why)
+
+    def _say_why(self) -> None:
+        """Then the client closes. If it does not, we do: closed at once, what it has sent and we
+        have not read would make the kernel throw our answer away."""
+        if self.transport is not None:
+            transport, self.transport = self.transport, None
+            transport.write(_TOO_MANY)
+            if self._head_timer is not None:
+                self._head_timer.cancel()
+            self._head_timer = self._loop.call_later(FAREWELL_SECONDS, transport.abort)
 
     def _stop_waiting_for_the_dead(self, transport: asyncio.Transport) -> None:
         """Let the kernel give up what has been written and is not taken, also once we have closed:

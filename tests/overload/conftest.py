@@ -132,7 +132,9 @@ async def caller(processes: Processes, token: str) -> AsyncIterator[Client]:
     async with aiohttp.ClientSession(
         processes.url,
         headers={"Authorization": f"Bearer {token}"},
-        connector=aiohttp.TCPConnector(limit=0),
+        # Shorter than the gateway keeps an idle connection, which else may be closed in the very
+        # moment in which a question goes out on it.
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=5),
         timeout=aiohttp.ClientTimeout(total=60),
     ) as session:
         yield Client(session, 0, token)

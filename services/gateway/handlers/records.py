@@ -44,7 +44,7 @@ async def items(request: web.Request) -> web.Response:
     caller = await access.caller(request, Scope.WRITE, register_id=register_id)
     recording = _Recording(
         dependencies(request),
-        request.config_dict[UPLOADS],
+        request.app[UPLOADS],
         "items",
         lambda batch: _items_message(batch, caller.store.store_id, register_id),
     )
@@ -112,7 +112,7 @@ async def _store_records(
     caller = await access.caller(request, Scope.WRITE)
     recording = _Recording(
         dependencies(request),
-        request.config_dict[UPLOADS],
+        request.app[UPLOADS],
         field,
         lambda batch: validate(
             {"store_id": caller.store.store_id, field: batch.records}, message_class
