@@ -54,6 +54,9 @@ class RabbitMQSettings(BaseModel):
     epmd_port: int
     password: str
     cookie: str
+    node: str = NODE
+    # The nodes to form a cluster with, this one among them.
+    peers: tuple[str, ...] = ()
 
     def on_other_ports(self, run_dir: Path) -> Self:
         return self.model_copy(update=_ports(run_dir))
@@ -76,15 +79,18 @@ def _ports(run_dir: Path) -> dict[str, int]:
 
 
 class RabbitMQ:
-    """One node: start, stop, restart, kill, and its command line. `start` twice is one start."""
+    """One node: start, stop, restart, kill, and its command line. `start` twice is one start.
+    Nodes of a cluster share a port mapper: `epmd` is that of another."""
 
-    def __init__(self, run_dir: Path, settings: RabbitMQSettings, script: Path) -> None:
+    def __init__(
+        self, run_dir: Path, settings: RabbitMQSettings, script: Path, *, epmd: Child | None = None
+    ) -> None:
         self.settings = settings
         self._folder = run_dir / "rabbitmq"
         self._script = script
         environment = self._private_environment()
         # Its own child: Erlang would start it as a daemon that nobody stops.
-        self.epmd = Child(
+        self.epmd = epmd or Child(
             run_dir=run_dir,
             name="rabbitmq-epmd",
             argv=(_epmd(), "-port", str(settings.epmd_port), "-address", "127.0.0.1"),
@@ -173,7 +179,7 @@ class RabbitMQ:
     def ctl(self, *arguments: str) -> str:
         """`rabbitmqctl` on this node; returns what it prints. Raises EngineError when it fails."""
         done = subprocess.run(
-            [self._script.with_name("rabbitmqctl"), "-q", "-n", NODE, *arguments],
+            [self._script.with_name("rabbitmqctl"), "-q", "-n", self.settings.node, *arguments],
             env=self.child.environment,
             stdin=subprocess.DEVNULL,
             cwd=self._folder,
@@ -203,7 +209,7 @@ class RabbitMQ:
         folder, settings = self._folder, self.settings
         private = {
             "HOME": str(folder),
-            "RABBITMQ_NODENAME": NODE,
+            "RABBITMQ_NODENAME": settings.node,
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(settings.port),
             "RABBITMQ_DIST_PORT": str(settings.distribution_port),
@@ -243,6 +249,10 @@ class RabbitMQ:
         configuration = CONFIGURATION.format(
             port=settings.port, user=USER, password=settings.password, vhost=VHOST
         )
+        if settings.peers:
+            configuration += "cluster_formation.peer_discovery_backend = classic_config\n"
+        for number, peer in enumerate(settings.peers, start=1):
+            configuration += f"cluster_formation.classic_config.nodes.{number} = {peer}\n"
         (folder / "rabbitmq.conf").write_text(configuration)
         (folder / "enabled_plugins").write_text("[].\n")
 
