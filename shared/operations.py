@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
 from shared.settings import OperationsSettings
 from shared.telemetry import redact
@@ -23,6 +23,7 @@ KEEPALIVE_SECONDS = 15.0
 SHUTDOWN_SECONDS = 1.0
 PROBLEM_CHARS_MAX = 500
 DRAINING = "shutting down"
+TASKS = Gauge("tallyport_tasks", "Tasks of this process's loop when it was asked.")
 
 Check = Callable[[], Awaitable[str | None]]
 
@@ -76,6 +77,7 @@ def operations_routes(readiness: Readiness) -> list[web.RouteDef]:
         return web.json_response({"ready": True})
 
     async def metrics(_request: web.Request) -> web.Response:
+        TASKS.set(len(asyncio.all_tasks()))
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return [
