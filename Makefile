@@ -101,3 +101,15 @@ bench-exporting: .run/bench/venv/.complete ## what a report costs beside psql, c
 
 bench-exporting-small: .run/bench/venv/.complete ## the same on few rows, to see that it runs
 	@$(BENCH_PYTHON) -m bench.exporting --rows 120000 --transactions 20000 --rounds 1 --short 3 --page .run/bench/small.md $(ARGS)
+
+.PHONY: chaos reliability soak
+chaos: setup ## break the running system for about 45 minutes; SUITE=, ROUNDS=, SEED= for less, or the same again
+	@TALLYPORT_CHAOS_ROUNDS=$(or $(ROUNDS),long) TALLYPORT_CHAOS_SEED=$(SEED) \
+		$(PYTHON_IN_VENV) -m pytest tests/chaos -v $(if $(SUITE),-k "$(SUITE)") $(ARGS)
+
+reliability: setup ## write what `make chaos` has found into docs/reliability.md
+	@$(PYTHON_IN_VENV) -m tests.chaos.reliability docs/reliability.md
+
+soak: setup ## mixed load with a fault a minute, for MINUTES (30): nothing may grow
+	@TALLYPORT_SOAK_MINUTES=$(or $(MINUTES),30) TALLYPORT_CHAOS_ROUNDS=long TALLYPORT_CHAOS_SEED=$(SEED) \
+		$(PYTHON_IN_VENV) -m pytest tests/chaos/test_soak.py -v $(ARGS)

@@ -18,9 +18,14 @@ from shared.database.accounts import Store
 from shared.database.migrate import migrate
 from shared.database.pool import Database
 from shared.settings import BrokerSettings, DatabaseSettings, ObjectStoreSettings
+from tests.chaos import profile
 from tests.engines import EnginesUnderTest, engines_under_test
 
 _numbers = itertools.count(1)
+
+
+def pytest_report_header() -> str:
+    return f"chaos: seed {profile.SEED}"
 
 
 @pytest.fixture(scope="session")

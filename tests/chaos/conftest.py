@@ -1,7 +1,19 @@
-"""A database and a virtual host of this suite's own: see `tests.worlds`."""
+"""One system for all suites of this folder, on a database and a virtual host of its own."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.chaos.system import System, running_system
+from tests.engines import EnginesUnderTest
 from tests.worlds import broker_settings, database, database_settings, world
 
 __all__ = ["broker_settings", "database", "database_settings", "world"]
+
+
+@pytest.fixture(scope="package")
+async def system(world: EnginesUnderTest) -> AsyncIterator[System]:
+    async with running_system(world) as running:
+        yield running

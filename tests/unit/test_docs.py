@@ -362,6 +362,7 @@ def test_metrics_that_are_listed_exist() -> None:
         "services.recorder.metrics",
         "services.report_worker.handlers",
         "shared.messaging.metrics",
+        "shared.operations",
         "shared.relay",
     ):
         importlib.import_module(module)

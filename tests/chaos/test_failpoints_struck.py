@@ -1,0 +1,179 @@
+"""Every failpoint struck: the process killed there, an error, a silence, a lost connection.
+
+A kill needs a process for each point, which dies at it. The others leave the process alive: all
+points of all services are armed at once, with dice, for a while. The stimuli make the load pass
+points that it would not pass by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import pytest
+
+from shared.contracts.routes import RECORDS
+from shared.failpoints.steps import AFTER, BEFORE, POINTS, Step
+from tests.chaos import profile
+from tests.chaos.history import Outcome
+from tests.chaos.services import Service
+from tests.chaos.shop import Shop, busy, open_shop
+from tests.chaos.suite import Suite, healing
+from tests.chaos.system import System
+from tests.chaos.test_messages_strange import confirming_channel, publish
+from tests.waiting import until
+
+pytestmark = pytest.mark.timeout(profile.SECONDS_MAX)
+# More than fits in one part of an upload, packed.
+MANY = 30_000
+DIE_SECONDS = 40
+STORM_SECONDS = 4.0 if not profile.IS_LONG else 40.0
+WORKER, RECORDER, GATEWAY, AGGREGATOR = "report_worker", "recorder", "gateway", "aggregator"
+
+# Which process is to die at a step. Those that are not here are passed by workers.
+OWNERS = {
+    Step.REPORT_ACCEPT: GATEWAY,
+    Step.REPORT_DELETE: GATEWAY,
+    Step.RECORD: RECORDER,
+    Step.ROLLUP_FOLD: RECORDER,
+    Step.ROLLUP_ENSURE: RECORDER,
+    Step.MESSAGE_REPLY: RECORDER,
+    Step.MESSAGE_ACKNOWLEDGE: RECORDER,
+    Step.MESSAGE_DEAD_LETTER: RECORDER,
+}
+# Passed by what no load does by itself: a wish is lost without harm; the other two end a report as
+# an error, or belong to a stopping worker, and have tests of their own.
+ELSEWHERE = {Step.ROLLUP_WISH, Step.REPORT_FAIL, Step.REPORT_RELEASE}
+# What else must go wrong for a step to be passed at all.
+ALSO = {Step.REPORT_RETRY: "object.stat.before=exception,chance=0.5;"}
+
+
+def steps() -> list[Step]:
+    return [step for step in Step if step not in ELSEWHERE]
+
+
+@asynccontextmanager
+async def stimulated(suite: Suite, shop: Shop, large: Shop) -> AsyncIterator[None]:
+    """Clients at work, and besides: removals, large reports, nonsense, new registers."""
+    is_over = asyncio.Event()
+
+    async def stimulate() -> None:
+        async with confirming_channel(suite.system) as channel:
+            while not is_over.is_set():
+                asked = await shop.ask()
+                await asyncio.sleep(suite.dice.uniform(0, 0.6))
+                if asked.report_id is not None:
+                    await shop.cancel(asked.report_id)
+                operation = suite.history.sent_nonsense(str(uuid4()))
+                await publish(channel, RECORDS.name, b"{", message_id=operation.message_id)
+                operation.outcome = Outcome.OK
+                if await large.unfinished() == 0:
+                    await large.ask()
+                await shop.call("POST", "/registers", json={"name": shop.key("register")})
+
+    async with busy(shop, large):
+        task = asyncio.create_task(stimulate())
+        try:
+            yield
+        finally:
+            is_over.set()
+            await task
+
+
+def _services(system: System, owner: str) -> list[Service]:
+    return [service for service in system.services if service.name == owner]
+
+
+async def test_failpoints_kill_loses_nothing(system: System) -> None:
+    suite = Suite("failpoints_kill", system)
+    points = [f"{step}.{side}" for step in steps() for side in (BEFORE, AFTER)]
+    suite.dice.shuffle(points)
+    async with (
+        healing(system),
+        open_shop(system, suite.history, suite.dice) as shop,
+        open_shop(system, suite.history, suite.dice, customers=MANY) as large,
+    ):
+        async with stimulated(suite, shop, large):
+            for point in points[: profile.rounds(short=3, long=len(points))]:
+                await _die_at(suite, Step(point.rpartition(".")[0]), point)
+                suite.rounds += 1
+        verdict = await suite.judge([shop, large])
+    verdict.require_no_harm()
+
+
+async def _die_at(suite: Suite, step: Step, point: str) -> None:
+    """All processes that may pass the point are armed; one of them dies there and comes back."""
+    armed = _services(suite.system, OWNERS.get(step, WORKER))
+    await suite.system.revive()
+    for service in armed:
+        with contextlib.suppress(AssertionError, OSError):
+            await service.arm(f"{ALSO.get(step, '')}{point}=kill")
+
+    async def one_died() -> bool:
+        return any(not service.is_alive for service in armed)
+
+    await until(one_died, seconds=DIE_SECONDS, what=f"a death at {point}")
+    suite.faults[f"killed at {step}"] += 1
+    for service in armed:
+        # It may be dying just now as well.
+        with contextlib.suppress(AssertionError, OSError):
+            await service.arm("")
+
+
+async def test_failpoints_exception_loses_nothing(system: System) -> None:
+    await _storm(Suite("failpoints_exception", system), "exception", 0.05)
+
+
+@pytest.mark.slow
+async def test_failpoints_drop_loses_nothing(system: System) -> None:
+    await _storm(Suite("failpoints_drop", system), "drop", 0.03)
+
+
+@pytest.mark.slow
+async def test_failpoints_hang_loses_nothing(system: System) -> None:
+    await _storm(Suite("failpoints_hang", system), "hang:0.7", 0.05)
+
+
+async def _storm(suite: Suite, action: str, chance: float) -> None:
+    """All points of all services at once, with dice, for a while."""
+    system = suite.system
+    text = ";".join(
+        f"{point}={action},chance={chance},seed={suite.dice.randrange(10**6)}"
+        for point in sorted(POINTS)
+        # A report that ended as an error, as it should, would be taken for a harm.
+        if not point.startswith(Step.REPORT_FAIL)
+    )
+    async with (
+        healing(system),
+        open_shop(system, suite.history, suite.dice) as shop,
+        open_shop(system, suite.history, suite.dice, customers=MANY) as large,
+    ):
+        sizes = {service: service.log.stat().st_size for service in system.services}
+        for service in system.services:
+            await service.arm(text)
+        async with stimulated(suite, shop, large):
+            await asyncio.sleep(STORM_SECONDS)
+            await system.disarm()
+        suite.rounds = 1
+        for service, size in sizes.items():
+            suite.faults.update(_struck(service, size))
+        verdict = await suite.judge([shop, large])
+    assert suite.faults, "nothing went wrong: the failpoints were not armed"
+    verdict.require_no_harm()
+
+
+def _struck(service: Service, offset: int) -> Counter[str]:
+    """What the service's log says about its failpoints, by step."""
+    return Counter(_steps_in(service.log.read_bytes()[offset:].decode(errors="replace")))
+
+
+def _steps_in(log: str) -> Iterator[str]:
+    for line in log.splitlines():
+        if '"failpoint.reached"' in line:
+            told = json.loads(line)
+            yield f"{told['action']} at {told['point'].rpartition('.')[0]}"
