@@ -26,7 +26,9 @@ from shared.errors import InvalidArgumentError
 STORE_HEADER = "Tallyport-Store"
 PRINCIPAL = web.RequestKey("principal", Principal)
 RATE_LIMITS = web.AppKey("rate_limits", RateLimits)
-_PUBLIC_ROOTS = frozenset({"", "assets", "healthz", "readyz", "metrics", "openapi.json", "rels"})
+_PUBLIC_ROOTS = frozenset(
+    {"", "assets", "healthz", "readyz", "metrics", "openapi.json", "asyncapi.json", "rels"}
+)
 _UNAUTHENTICATED = "a valid bearer token is required"
 _TOO_MANY = "the token has made more requests than one may make in this time"
 _ID_DIGITS_MAX = 18
@@ -117,11 +119,16 @@ async def store_asked(request: web.Request, scope: Scope, register_id: object) -
 async def _store_meant(
     request: web.Request, principal: Principal, register_id: object
 ) -> int | None:
-    store_id = principal.store_id if principal.store_id is not None else _named_store(request)
+    store_id = store_said(request, principal)
     if store_id is None and type(register_id) is int and 1 <= register_id <= ID_MAX:
         async with dependencies(request).database.acquire() as connection:
             store_id = await store_of_register(connection, register_id)
     return store_id
+
+
+def store_said(request: web.Request, principal: Principal) -> int | None:
+    """The store of a user's token, or the one that a service token names, if it does."""
+    return principal.store_id if principal.store_id is not None else _named_store(request)
 
 
 def _named_store(request: web.Request) -> int | None:

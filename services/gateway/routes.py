@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from services.gateway.asyncapi import asyncapi_page
 from services.gateway.handlers import (
     aggregates,
     dimensions,
@@ -29,6 +30,7 @@ def add_routes(app: web.Application) -> None:
     router.add_get("/", entry.root)
     router.add_get("/assets/{name}", page_files.asset)
     router.add_get("/openapi.json", openapi_page())
+    router.add_get("/asyncapi.json", asyncapi_page())
     router.add_get("/rels/{rel}", entry.relation)
     router.add_get(f"/users/{_ID}", entry.user)
     router.add_get("/store", store.find)

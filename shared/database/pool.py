@@ -33,6 +33,8 @@ _log = structlog.get_logger(__name__)
 _SQL = load_queries(__file__)
 # A limit that is so much longer than asked for is not set anew: that takes a round trip.
 LIMIT_SLACK_SECONDS = 5.0
+# Whoever says a deadline may say any; PostgreSQL takes none beyond 24 days.
+LIMIT_SECONDS_MAX = 86_400.0
 # For work that spans stores. The database lets a few roles do so, in a few tables
 # (docs/security.md).
 EVERY_STORE = -1
@@ -90,6 +92,7 @@ class _Session(_Plain):
         """See the rows of this store from now on; and let the server end each statement, in case we
         cannot: after so many seconds, or a few more if that is what it was told before."""
         if seconds_max is not None:
+            seconds_max = min(seconds_max, LIMIT_SECONDS_MAX)
             known: float | None = getattr(self, "_seconds_max", None)
             if known is None or not seconds_max <= known <= seconds_max + LIMIT_SLACK_SECONDS:
                 limit = math.ceil(seconds_max)

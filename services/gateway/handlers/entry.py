@@ -78,11 +78,12 @@ async def relation(request: web.Request) -> web.Response:
 
 
 async def user(request: web.Request) -> web.Response:
-    """`GET /users/{id}`: a user who shares a store with the caller."""
-    principal = access.demand(request, Scope.READ)
+    """`GET /users/{id}`: a user who shares a store with the caller; any user, for a service token
+    that names no store."""
+    store_id = access.store_said(request, access.demand(request, Scope.READ))
     user_id = access.path_id(request)
-    async with dependencies(request).database.acquire(store_id=principal.store_id) as connection:
-        found = await accounts.find_user(connection, user_id, store_id=principal.store_id)
+    async with dependencies(request).database.acquire(store_id=store_id) as connection:
+        found = await accounts.find_user(connection, user_id, store_id=store_id)
     if found is None:
         raise NotFoundError(f"there is no user {user_id}")
     content = {

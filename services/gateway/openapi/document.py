@@ -85,7 +85,7 @@ def document() -> dict[str, Any]:
     }
 
 
-class _JsonSchema(GenerateJsonSchema):
+class ContractJsonSchema(GenerateJsonSchema):
     """Pydantic's, without titles that repeat the name, and without `null` for "absent"."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
@@ -108,7 +108,7 @@ class _Schemas:
         made, definitions = TypeAdapter.json_schemas(
             [(key, "validation", TypeAdapter(shape)) for key, shape in shapes.items()],
             ref_template="#/components/schemas/{model}",
-            schema_generator=_JsonSchema,
+            schema_generator=ContractJsonSchema,
         )
         self._made = {key: schema for (key, _), schema in made.items()}
         self.components: dict[str, Any] = definitions["$defs"]

@@ -39,6 +39,15 @@ class OpenApi(TypedDict):
     paths: dict[str, Any]
 
 
+class AsyncApi(TypedDict):
+    """The document of the messages, AsyncAPI 3."""
+
+    asyncapi: Annotated[str, Field(pattern=r"^3\.")]
+    info: dict[str, Any]
+    channels: dict[str, Any]
+    operations: dict[str, Any]
+
+
 def _probe(path: str, name: str, summary: str, *answers: Answer) -> Operation:
     return Operation(
         method="GET", path=path, name=name, tag=TAG, summary=summary, answers=answers,
@@ -81,5 +90,11 @@ OPERATIONS = (
         "showOpenApi",
         "This document.",
         Answer(200, "The document.", (Content(JSON, OpenApi),)),
+    ),
+    _probe(
+        "/asyncapi.json",
+        "showAsyncApi",
+        "What travels over the broker.",
+        Answer(200, "The document.", (Content(JSON, AsyncApi),)),
     ),
 )

@@ -18,7 +18,7 @@ from shared.operations import Readiness, operations_routes
 DOCUMENT = document()
 WITHOUT_TOKEN = {
     *("/", "/assets/{name}", "/rels/{rel}"),
-    *("/healthz", "/readyz", "/metrics", "/openapi.json"),
+    *("/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json"),
 }
 
 
