@@ -184,6 +184,8 @@ async def test_one_figure_needs_no_chart_and_columns_alone_make_bars(
     await expect(visitor.page.locator("canvas")).to_have_count(0)
     assert await visitor.rows() == [(expected["value"],)]
     await visitor.press("country")
+    assert (await visitor.drawn()).labels[-1] == "All others"
+    await visitor.keep("columns-alone")
     await visitor.choose("Groups", "All of them")
     drawn = await visitor.drawn()
     rows = await api(wholesaler, "count", group_by=["country"])

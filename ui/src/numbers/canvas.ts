@@ -81,7 +81,9 @@ function configuration(
         return {
           label: series.name,
           data: [...series.values],
-          backgroundColor: ink,
+          backgroundColor: series.values.map((_, place) =>
+            place === series.otherPlace ? colour("series-other") : ink,
+          ),
           borderColor: ink,
           ...(kind === "lines"
             ? {

@@ -12,6 +12,8 @@ export interface Series {
   readonly values: readonly number[];
   /** The same, exactly: what is told of a point. */
   readonly exact: readonly string[];
+  /** Where along the bottom the others stand together; -1 for nowhere. */
+  readonly otherPlace: number;
 }
 
 export interface Drawing {
@@ -60,5 +62,6 @@ function seriesOf(name: string, rows: readonly Row[]): Series {
     isOther: rows[0]?.isOther === true && name !== ALL,
     values: rows.map((row) => Number(row.value)),
     exact: rows.map((row) => row.value),
+    otherPlace: name === ALL ? rows.findIndex((row) => row.isOther) : -1,
   };
 }
