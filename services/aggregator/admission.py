@@ -76,6 +76,7 @@ class Admission:
         if self.waiting >= self._waiting_max or expected > WAIT_SHARE * seconds:
             raise self._overloaded()
         self.waiting += 1
+        self._pace.somebody_waits()
         try:
             async with asyncio.timeout(seconds):
                 await self._turns.acquire()
@@ -98,10 +99,18 @@ class _Pace:
         self._seconds = 0.0
         self._last: float | None = None
 
+    def somebody_waits(self) -> None:
+        """From now on the next end tells something."""
+        if self._last is None:
+            self._last = self._clock()
+
     def turn_ended(self) -> None:
         now = self._clock()
         if self._last is not None:
-            self._seconds += PACE_WEIGHT * (now - self._last - self._seconds)
+            seconds = now - self._last
+            # The first one is all that is known: counted from nothing, it would promise too much.
+            weight = PACE_WEIGHT if self._seconds else 1.0
+            self._seconds += weight * (seconds - self._seconds)
         self._last = now
 
     def nobody_waits(self) -> None:
