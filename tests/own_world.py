@@ -32,11 +32,12 @@ async def own_world(engines: EnginesUnderTest, name: str) -> AsyncIterator[Engin
     yield replace(
         engines,
         database_url=database_url,
-        broker_url=_own_virtual_host(engines, own) if engines.local else engines.broker_url,
+        broker_url=own_virtual_host(engines, own) if engines.local else engines.broker_url,
     )
 
 
-def _own_virtual_host(engines: EnginesUnderTest, name: str) -> str:
+def own_virtual_host(engines: EnginesUnderTest, name: str) -> str:
+    """A virtual host of this name, with all rights for the user that has made it."""
     address, _, _ = engines.broker_url.rpartition("/")
     user = address.partition("//")[2].partition(":")[0]
     engines.rabbit.evaluate(

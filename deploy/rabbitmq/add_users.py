@@ -67,6 +67,13 @@ RIGHTS: dict[str, Rights] = {
         write=exactly(COMMANDS, EVENTS, DEAD, REPLIES),
         read=exactly(r"tallyport\.record", r"tallyport\.rollup\.request"),
     ),
+    # Whoever publishes commands and listens to events, trusted with every store: its own queues,
+    # for replies and for events, are named `producer.` and something.
+    "producer": Rights(
+        configure=r"^producer\.",
+        write=rf"^({COMMANDS}|producer\..*)$",
+        read=rf"^({EVENTS}|producer\..*)$",
+    ),
     # The command line: looks at dead letters, sends them on, removes them.
     "admin": Rights(
         configure=r"^tallyport\.",

@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
 
 from devstack import ports
 from services.aggregator import app as aggregator
@@ -23,14 +24,16 @@ from services.report_worker.settings import WorkerServiceSettings
 from shared.database import accounts
 from shared.database.accounts import Scope, Store
 from shared.database.pool import Database
+from shared.messaging.connection import Broker
 from shared.settings import (
     BrokerSettings,
     DatabaseSettings,
     ObjectStoreSettings,
     OperationsSettings,
 )
+from tests import broker_users as broker_users_of
 from tests.component.events import Play
-from tests.engines import ROOT
+from tests.engines import ROOT, EnginesUnderTest
 from tests.integration.report_worker.seeding import queue_report
 from tests.roles import as_role
 from tests.waiting import until
@@ -65,23 +68,45 @@ async def is_ready(url: str) -> bool:
 
 
 @pytest.fixture(scope="package")
+async def broker_users(
+    world: EnginesUnderTest, broker_settings: BrokerSettings
+) -> dict[str, BrokerSettings]:
+    """How each service connects to a broker on which everything is declared already, as deployments
+    do; empty where the node is not ours to make users on."""
+    if not world.local:
+        return {}
+    async with Broker.open(broker_settings, "deployment") as broker:
+        assert broker.problems() == []
+    return {
+        service: BrokerSettings(
+            url=(SecretStr(broker_users_of.url_of(world.rabbit, world.broker_url, service)),)
+        )
+        for service in ("gateway", "recorder", "aggregator", "report_worker")
+    }
+
+
+@pytest.fixture(scope="package")
 def blocks(
     database_settings: DatabaseSettings,
     broker_settings: BrokerSettings,
     object_store_settings: ObjectStoreSettings,
+    broker_users: dict[str, BrokerSettings],
 ) -> dict[str, Any]:
     """The settings that all services share."""
     return {
         "database": database_settings,
         "broker": broker_settings,
+        "broker_users": broker_users,
         "object_store": object_store_settings,
         "operations": OperationsSettings(port=0, drain_seconds=10),
     }
 
 
 def blocks_of(blocks: dict[str, Any], service: str) -> dict[str, Any]:
-    """The same for one service: it is somebody of its own to the database."""
+    """The same for one service: it is somebody of its own to the database and to the broker."""
     blocks = {**blocks, "database": as_role(blocks["database"], service)}
+    if users := blocks.pop("broker_users", None):
+        blocks["broker"] = users[service]
     if service in ("recorder", "aggregator"):
         del blocks["object_store"]
     return blocks

@@ -22,7 +22,7 @@ from services.gateway.settings import GatewayServiceSettings, GatewaySettings
 from shared.database import accounts, reports
 from shared.database.accounts import Store
 from shared.database.pool import Database
-from tests.component.conftest import Client, MakeClient, MakePlay, is_ready, running
+from tests.component.conftest import Client, MakeClient, MakePlay, blocks_of, is_ready, running
 from tests.component.events import following
 from tests.engines import ROOT
 from tests.waiting import until
@@ -34,7 +34,9 @@ async def another_gateway(blocks: dict[str, Any], **settings: float) -> AsyncIte
     (port,) = ports.reserve(ROOT / ".run" / "tests", 1)
     url = f"http://127.0.0.1:{port}"
     made = GatewaySettings(port=port, **settings)  # type: ignore[arg-type]
-    async with running(gateway.serve, GatewayServiceSettings(**blocks, gateway=made)):
+    async with running(
+        gateway.serve, GatewayServiceSettings(**blocks_of(blocks, "gateway"), gateway=made)
+    ):
         await until(lambda: is_ready(url), seconds=30, what="the other gateway")
         yield url
 

@@ -286,7 +286,7 @@ def test_the_broker_s_definitions_are_those_of_the_code() -> None:
 def broker(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the broker loads, with a password of its own for each user."""
     target = tmp_path_factory.mktemp("broker") / "definitions.json"
-    users = (*SERVICES, "admin")
+    users = (*SERVICES, "producer", "admin")
     subprocess.run(
         [sys.executable, RABBITMQ / "add_users.py", RABBITMQ / "definitions.json", target],
         env={**os.environ, **{f"{user.upper()}_PASSWORD": f"{user}'s own" for user in users}},
@@ -299,7 +299,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_each_service_gets_a_broker_user_with_its_password(broker: dict[str, Any]) -> None:
-    assert {user["name"] for user in broker["users"]} == {*SERVICES, "admin"}
+    assert {user["name"] for user in broker["users"]} == {*SERVICES, "producer", "admin"}
     for user in broker["users"]:
         raw = base64.b64decode(user["password_hash"])
         assert raw[4:] == hashlib.sha256(raw[:4] + f"{user['name']}'s own".encode()).digest()
