@@ -20,6 +20,9 @@ from shared.database.pool import Database
 from shared.settings import BrokerSettings, DatabaseSettings, ObjectStoreSettings
 from tests.chaos import profile
 from tests.engines import EnginesUnderTest, engines_under_test
+from tests.redaction import learn_engines, pytest_runtest_teardown
+
+__all__ = ["pytest_runtest_teardown"]
 
 _numbers = itertools.count(1)
 
@@ -32,6 +35,7 @@ def pytest_report_header() -> str:
 def engines() -> Iterator[EnginesUnderTest]:
     """PostgreSQL, RabbitMQ and an S3 server."""
     with engines_under_test() as running:
+        learn_engines(running)
         yield running
 
 
