@@ -126,6 +126,8 @@ class ReportBuilder:
             raise UnsupportedReportError(f"{report.name} as {report.format}")
 
         async def note_upload(key: str) -> None:
+            if key in keys:  # a format that needed more room, and began again
+                return
             async with self.database.acquire(store_id=report.store_id) as connection:
                 await failpoints.before(Step.UPLOAD_NOTE, connection.terminate)
                 if not await report_uploads.note_upload(connection, report, key):

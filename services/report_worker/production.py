@@ -87,10 +87,18 @@ class Production:
         progress: Progress,
         note_upload: NoteUpload,
     ) -> Produced:
-        """Again with more room, where a value does not fit in what the format has at first."""
+        """Again with more room, where a value does not fit in what the format has at first: under
+        the same key, because an attempt has one."""
+        token = secrets.token_hex(4)
+
+        async def note(ending: str) -> str:
+            key = object_key(report, ending, token)
+            await note_upload(key)
+            return key
+
         while True:
             try:
-                return await self._produce(report, export, format_, progress, note_upload)
+                return await self._produce(report, export, format_, progress, note)
             except BaseExceptionGroup as several:
                 roomier = format_.roomier
                 if roomier is None or not isinstance(first_cause(several), FormatLimitError):
@@ -103,7 +111,7 @@ class Production:
         export: Export,
         format_: Format,
         progress: Progress,
-        note_upload: NoteUpload,
+        note: Callable[[str], Awaitable[str]],
     ) -> Produced:
         out = BoundedPipe(bytes_max=OUT_BYTES)
         package = Package(
@@ -128,8 +136,7 @@ class Production:
                 self._copy_and_check(report, export, copying, writing, connections)
             )
             is_zip = await package.is_zip
-            key = object_key(report, "zip" if is_zip else format_.ending)
-            await note_upload(key)
+            key = await note("zip" if is_zip else format_.ending)
             uploaded = await self.objects.upload(key, out, content_type(key))
         return Produced(uploaded, checking.result())
 
@@ -165,11 +172,11 @@ class Production:
         return files
 
 
-def object_key(report: Report, ending: str) -> str:
-    """A key that no other attempt has, nor the same attempt twice."""
+def object_key(report: Report, ending: str, token: str) -> str:
+    """A key that no other attempt has, nor the same attempt in another process."""
     return (
         f"store_{report.store_id}/report_{report.report_id}"
-        f"/attempt_{report.attempt}-{secrets.token_hex(4)}/{report.name}_report.{ending}"
+        f"/attempt_{report.attempt}-{token}/{report.name}_report.{ending}"
     )
 
 

@@ -15,11 +15,13 @@ import pytest
 from services.report_worker.janitor import Janitor
 from services.report_worker.outcome import Ending, Outcome
 from services.report_worker.reaper import Reaper
+from shared.contracts.reports import ReportFormat, ReportName
 from shared.database import report_builds, report_uploads, reports
 from shared.database.pool import Database
 from shared.database.reports import Report
 from shared.objects import BoundedPipe, ObjectStore, UploadedObject
 from shared.settings import DatabaseSettings, ObjectStoreSettings, ReportSettings
+from tests.integration.report_worker.recorded import transactions
 from tests.integration.report_worker.seeding import (
     World,
     add_customers,
@@ -392,3 +394,23 @@ async def test_nothing_is_published_that_the_store_does_not_have(
     assert outcome.ending is Ending.RETRYING
     assert outcome.failure is not None
     assert outcome.failure.code == "object_mismatch"
+
+
+async def test_a_number_that_needs_more_room_is_built_in_the_same_attempt(world: World) -> None:
+    """The object's key is written down before the number is met; the second try has it as well."""
+    line = {"sku": "A", "quantity": "1e30", "price": "0", "amount": "0"}
+    sold = {"id": "t", "transaction_date": "2024-03-10T06:30:00Z", "items": [line]}
+    await transactions(world.database, world.store_id, sold)
+    report = await queue_report(
+        *(world.database, world.store_id, world.user_id),
+        name=ReportName.COMPLETE,
+        format_=ReportFormat.PARQUET,
+    )
+    builder = world.make_builder()
+    claimed = await builder.claim(report.store_id, report.report_id)
+    assert claimed is not None
+    outcome = await builder.build(claimed)
+    assert (outcome.ending, outcome.failure) == (Ending.BUILT, None), outcome.error
+    now = await row(world.database, report)
+    assert now is not None
+    assert await uploads(world.database, report) == [now.object_key]
