@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 import psutil
 import pytest
 
+from devstack.errors import EngineError
 from shared.database.pool import PASSING_ERRORS
 from tests.chaos import profile
 from tests.chaos.growth import Series, judge
@@ -60,7 +61,7 @@ async def _keep_sampling(system: System, series: Series, is_over: asyncio.Event)
     while not is_over.is_set():
         try:
             await _sample(system, series)
-        except (*PASSING_ERRORS, RuntimeError, psutil.Error):
+        except (*PASSING_ERRORS, EngineError, psutil.Error):
             pass  # what is down now is sampled again in a moment
         await asyncio.sleep(SAMPLE_SECONDS)
 
