@@ -34,6 +34,7 @@ RUN ["python", "-m", "pip", "--python", "/opt/venv/bin/python", "install", \
 COPY shared /app/shared
 COPY services /app/services
 COPY cli /app/cli
+COPY tallyport_client /app/tallyport_client
 COPY --from=page /build/services/gateway/static /app/services/gateway/static
 # Compiled here, because the file system is read-only where it runs. Readable by everyone and
 # writable by nobody but root, whatever the umask of the checkout was.

@@ -5,8 +5,7 @@ out: tables for people or (`--json`) one JSON document on stdout, and an exit co
 
     outcomes, command, tables      what every command has in common: exit codes, --json, tables
     administration                 stores, users, members, tokens: straight on the database
-    service_command, api           commands over HTTP, and their client
+    service_command, error_text    commands over HTTP, through `tallyport_client`
     registers, reports, items      the commands
     imports                        a file goes in: source_file, online_retail, invoices
-    download                       a report comes out
 """

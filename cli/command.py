@@ -19,10 +19,12 @@ import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from cli.error_text import command_error
 from cli.json_text import json_text
 from cli.outcomes import CommandError, ExitCode, RefusedError, UnreachableError
 from shared.contracts.failures import FailureCode
 from shared.errors import TallyportError
+from tallyport_client import ClientError
 
 Work = Callable[..., Awaitable["Answer"]]
 AsJson = Annotated[
@@ -75,6 +77,8 @@ def _run(work: Work, options: dict[str, Any], *, as_json: bool) -> ExitCode:
         answer = asyncio.run(awaited())
     except CommandError as error:
         return _fail(error, as_json=as_json)
+    except ClientError as error:
+        return _fail(command_error(error), as_json=as_json)
     except TallyportError as error:
         unreachable = error.code is FailureCode.UNAVAILABLE
         kind = UnreachableError if unreachable else RefusedError

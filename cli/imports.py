@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cli import source_file
-from cli.api import Api, Stream
 from cli.command import Answer
 from cli.error_text import RECORDED
 from cli.invoices import Invoices
 from cli.online_retail import read_lines
 from cli.outcomes import UsageError
-from cli.progress import bytes_bar, steps_bar
+from cli.progress import Bar, bytes_bar, steps_bar
 from cli.service_command import Quiet, service_command
 from cli.source_file import SourceFormat
 from cli.tables import table
 from shared.contracts.recording import Customer, Transaction
+from tallyport_client import AsyncClient, Stream
 
-BATCH_RECORDS = 1_000
 CONTENT_TYPES = {SourceFormat.CSV: "text/csv", SourceFormat.NDJSON: "application/x-ndjson"}
 
 Counts = dict[str, int]
@@ -39,7 +37,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 async def import_(
-    api: Api,
+    tallyport: AsyncClient,
     *,
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
     register: Annotated[
@@ -59,16 +57,16 @@ async def import_(
             else f"say which register the items of this {found} file go to: --register ID"
         )
     if register is None:
-        recorded = await import_invoices(api, file, quiet=quiet)
+        recorded = await import_invoices(tallyport, file, quiet=quiet)
     else:
-        counts = await import_items(api, file, register, found, quiet=quiet)
+        counts = await import_items(tallyport, file, register, found, quiet=quiet)
         recorded = {"items": counts}
     rows = [[kind, *(counts.get(name) for name in RECORDED)] for kind, counts in recorded.items()]
     return Answer(recorded, table(f"Imported {file.name}", ("", *RECORDED), rows))
 
 
 async def import_items(
-    api: Api, path: Path, register_id: int, kind: SourceFormat, *, quiet: bool
+    tallyport: AsyncClient, path: Path, register_id: int, kind: SourceFormat, *, quiet: bool
 ) -> Counts:
     """Stream the file as it is; the service reads it while it comes."""
     with bytes_bar(path.name, source_file.size(path), quiet=quiet) as bar:
@@ -79,16 +77,14 @@ async def import_items(
                 while chunk := await asyncio.to_thread(source.read, source_file.CHUNK_BYTES):
                     yield chunk
 
-        answer = await api.parsed(
-            "POST",
-            f"/registers/{register_id}/items",
-            stream=Stream(CONTENT_TYPES[kind], chunks),
-            repeatable=True,  # an item is known by its key
+        recorded = await tallyport.items.record_stream(
+            register_id, Stream(CONTENT_TYPES[kind], chunks)
         )
-    return _counts(answer)
+    # An item is never replaced.
+    return {"inserted": recorded.inserted, "duplicates": recorded.duplicates}
 
 
-async def import_invoices(api: Api, path: Path, *, quiet: bool) -> dict[str, Counts]:
+async def import_invoices(tallyport: AsyncClient, path: Path, *, quiet: bool) -> dict[str, Counts]:
     """Group the file's lines to customers and transactions, and post these in batches."""
     with (
         bytes_bar(f"reading {path.name}", source_file.size(path), quiet=quiet) as bar,
@@ -97,35 +93,21 @@ async def import_invoices(api: Api, path: Path, *, quiet: bool) -> dict[str, Cou
         collected = Invoices(read_lines(source_file.text_of(source)))
     with collected as invoices:
         customers, transactions = invoices.counts()
-        return {
-            "customers": await _post(
-                api, "/customers", invoices.customers(), customers, quiet=quiet
-            ),
-            "transactions": await _post(
-                api, "/transactions", invoices.transactions(), transactions, quiet=quiet
-            ),
-        }
+        records = tallyport.records
+        with steps_bar("posting customers", customers, quiet=quiet) as bar:
+            customers_recorded = await records.customers(_counted(invoices.customers(), bar))
+        with steps_bar("posting transactions", transactions, quiet=quiet) as bar:
+            transactions_recorded = await records.transactions(
+                _counted(invoices.transactions(), bar)
+            )
+    return {
+        "customers": customers_recorded.counts(),
+        "transactions": transactions_recorded.counts(),
+    }
 
 
-async def _post(
-    api: Api,
-    path: str,
-    records: Iterator[Customer] | Iterator[Transaction],
-    total: int,
-    *,
-    quiet: bool,
-) -> Counts:
-    recorded: Counts = dict.fromkeys(RECORDED, 0)
-    with steps_bar(f"posting {path.strip('/')}", total, quiet=quiet) as bar:
-        while batch := list(islice(records, BATCH_RECORDS)):
-            # Decimals travel as text, which the contracts take as exactly as numbers.
-            content = [record.model_dump(mode="json", exclude_unset=True) for record in batch]
-            answer = await api.parsed("POST", path, json=content, repeatable=True)
-            for name, count in _counts(answer).items():
-                recorded[name] += count
-            bar.advance(len(batch))
-    return recorded
-
-
-def _counts(answer: dict[str, int]) -> Counts:
-    return {name: int(answer[name]) for name in RECORDED if name in answer}
+def _counted(records: Iterator[Customer] | Iterator[Transaction], bar: Bar) -> Iterator[Any]:
+    """As they are sent; Decimals travel as text, which the contracts take as exactly as numbers."""
+    for record in records:
+        yield record.model_dump(mode="json", exclude_unset=True)
+        bar.advance(1)

@@ -10,13 +10,13 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from cli.api import Api
 from cli.command import Answer
-from cli.json_text import parse
 from cli.outcomes import UsageError
 from cli.ranges import first_instant, last_instant
 from cli.service_command import service_command
 from cli.tables import table
+from tallyport_client import AsyncClient
+from tallyport_client.exact import from_json, to_json
 
 app = typer.Typer(help="What is in a register.", no_args_is_help=True)
 
@@ -36,7 +36,7 @@ def _measure(name: str, told: str) -> None:
     """Add the command for one of the three measures; they differ in nothing else."""
 
     async def run(
-        api: Api,
+        tallyport: AsyncClient,
         *,
         register: Register,
         start: Start,
@@ -53,8 +53,8 @@ def _measure(name: str, told: str) -> None:
             "timezone": timezone,
             "group_by": by,
         }
-        body = await measure(api, name, arguments)
-        return Answer(body, grouped_table(parse(body), by or []))
+        body = await measure(tallyport, name, arguments)
+        return Answer(body, grouped_table(from_json(body), by or []))
 
     run.__doc__ = told
     service_command(app, name)(run)
@@ -67,7 +67,7 @@ _measure("average", "The average of their amounts.")
 
 @service_command(app, "query")
 async def query(
-    api: Api,
+    tallyport: AsyncClient,
     *,
     register: Register,
     start: Start,
@@ -106,13 +106,13 @@ async def query(
         "limit": top,
         "compare": "previous_period" if compare else None,
     }
-    body = await api.call("POST", "/reports/query", json=arguments, repeatable=True)
-    return Answer(body, analysis_table(parse(body), by or []))
+    body = await ask(tallyport, "query", arguments)
+    return Answer(body, analysis_table(from_json(body), by or []))
 
 
 @service_command(app, "list")
 async def list_(
-    api: Api,
+    tallyport: AsyncClient,
     *,
     register: Register,
     start: Annotated[
@@ -144,8 +144,8 @@ async def list_(
     if after is not None:
         params.append(("after", after))
     params += map(_wanted, where or [])
-    body = await api.call("GET", f"/registers/{register}/items", params=params)
-    return Answer(body, items_table(parse(body)))
+    reply = await tallyport.request("GET", f"/registers/{register}/items", params=params)
+    return Answer(reply.body, items_table(reply.json()))
 
 
 def _wanted(text: str) -> tuple[str, str]:
@@ -165,9 +165,16 @@ def _condition(text: str) -> dict[str, str]:
     return {"label": label, "eq": value}
 
 
-async def measure(api: Api, name: str, arguments: dict[str, Any]) -> bytes:
+async def measure(tallyport: AsyncClient, name: str, arguments: dict[str, Any]) -> bytes:
     """The answer to `POST /reports/item_{name}`, as it came."""
-    return await api.call("POST", f"/reports/item_{name}", json=arguments, repeatable=True)
+    return await ask(tallyport, f"item_{name}", arguments)
+
+
+async def ask(tallyport: AsyncClient, name: str, arguments: dict[str, Any]) -> bytes:
+    """The answer to a question, as it came: `--json` shows just these bytes."""
+    content = to_json(arguments)
+    reply = await tallyport.request("POST", f"/reports/{name}", content=content, repeatable=True)
+    return reply.body
 
 
 def grouped_table(answer: dict[str, Any], labels: list[str]) -> Table:

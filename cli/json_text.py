@@ -1,6 +1,6 @@
-"""JSON in and out without a binary float on the way.
+"""JSON out without a binary float on the way; in, it is the client that reads it.
 
-Comes in: values with Decimals, or bytes of JSON. Goes out: the other one, every digit kept.
+Comes in: values with Decimals. Goes out: JSON, every digit kept.
 """
 
 from __future__ import annotations
@@ -8,10 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-import jiter
 import orjson
-
-from cli.outcomes import RefusedError
 
 
 def json_text(data: Any) -> str:
@@ -25,14 +22,3 @@ def _exactly(value: object) -> object:
     if isinstance(value, Decimal):
         return orjson.Fragment(format(value, "f"))
     raise TypeError(f"{type(value).__name__} has no place in JSON")
-
-
-def parse(body: bytes) -> Any:
-    """Numbers become exact Decimals. Raises `RefusedError` when it is no JSON: the address is
-    that of some other service, then."""
-    try:
-        return jiter.from_json(body, float_mode="decimal")
-    except ValueError:
-        raise RefusedError(
-            "the answer is not JSON: is --url (TALLYPORT_URL) the address of the service?"
-        ) from None

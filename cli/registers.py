@@ -6,14 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.api import Api
 from cli.command import Answer
-from cli.json_text import parse
 from cli.outcomes import RefusedError
 from cli.service_command import service_command
 from cli.tables import table
+from tallyport_client import AsyncClient
+from tallyport_client.exact import from_json, to_json
 
-PAGE = 300
 COLUMNS = ("id", "name", "units", "labels", "sales", "version")
 
 app = typer.Typer(help="Ledgers: what items are posted to.", no_args_is_help=True)
@@ -21,7 +20,7 @@ app = typer.Typer(help="Ledgers: what items are posted to.", no_args_is_help=Tru
 
 @service_command(app, "create")
 async def create(
-    api: Api,
+    tallyport: AsyncClient,
     *,
     name: Annotated[str, typer.Option("--name")],
     label: Annotated[
@@ -30,51 +29,43 @@ async def create(
     units: Annotated[str, typer.Option("--units", help="Of the amounts: GBP, kg.")] = "",
 ) -> Answer:
     """Create a register."""
-    body = await api.call(
-        "POST", "/registers", json={"name": name, "units": units, "meta": label or []}
-    )
-    return _one(body)
+    content = to_json({"name": name, "units": units, "meta": label or []})
+    return _one((await tallyport.request("POST", "/registers", content=content)).body)
 
 
 @service_command(app, "list")
-async def list_(api: Api) -> Answer:
+async def list_(tallyport: AsyncClient) -> Answer:
     """Show the store's registers."""
-    found = await every(api)
+    found = await every(tallyport)
     return Answer({"registers": found}, table("Registers", COLUMNS, map(_row, found)))
 
 
 @service_command(app, "get")
 async def get(
-    api: Api,
+    tallyport: AsyncClient,
     *,
     register_id: Annotated[int, typer.Argument(min=1)],
 ) -> Answer:
     """Show a register."""
-    return _one(await api.call("GET", f"/registers/{register_id}"))
+    return _one((await tallyport.request("GET", f"/registers/{register_id}")).body)
 
 
-async def every(api: Api) -> list[dict[str, Any]]:
-    """All registers of the store, page by page."""
-    found: list[dict[str, Any]] = []
-    while True:
-        params = {"limit": str(PAGE), "offset": str(len(found))}
-        page = (await api.parsed("GET", "/registers", params=params))["registers"]
-        found.extend(page)
-        if len(page) < PAGE:
-            return found
+async def every(tallyport: AsyncClient) -> list[dict[str, Any]]:
+    """All registers of the store."""
+    return [dict(register.data) async for register in tallyport.registers.list()]
 
 
-async def sales_register(api: Api) -> int:
+async def sales_register(tallyport: AsyncClient) -> int:
     """The id of the register that transactions are posted to. Raises `RefusedError` before the
     first transaction, for there is none yet."""
-    for register in await every(api):
-        if register["is_sales"]:
-            return int(register["id"])
+    async for register in tallyport.registers.list():
+        if register.is_sales:
+            return register.id
     raise RefusedError("the store has no sales register yet: no transaction was recorded")
 
 
 def _one(body: bytes) -> Answer:
-    register = parse(body)
+    register = from_json(body)
     return Answer(body, table("Register", COLUMNS, [_row(register)]))
 
 

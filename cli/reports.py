@@ -6,26 +6,22 @@ file.
 
 from __future__ import annotations
 
-import asyncio
-import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Group
 
-from cli.api import Api
 from cli.command import Answer
-from cli.download import Downloaded, download, report_id
-from cli.json_text import parse
-from cli.outcomes import RefusedError, TimedOutError
+from cli.outcomes import BadFileError, RefusedError, TimedOutError
 from cli.progress import bytes_bar, steps_bar
 from cli.ranges import first_second, last_second
 from cli.service_command import Quiet, service_command
 from cli.tables import table
+from tallyport_client import AsyncClient, Downloaded, Report
+from tallyport_client import TimedOutError as StillQueuedError
 
-POLL_SECONDS_MIN = 0.2
-POLL_SECONDS_MAX = 2.0
 COLUMNS = ("id", "name", "from", "to", "status", "percent", "rows", "bytes")
 
 app = typer.Typer(help="Reports: files, built while you wait or not.", no_args_is_help=True)
@@ -42,7 +38,7 @@ Target = Annotated[
 
 @service_command(app, "create")
 async def create(
-    api: Api,
+    tallyport: AsyncClient,
     *,
     name: Annotated[str, typer.Argument(help="complete, customers or customers_ltv.")],
     start: Annotated[str, typer.Option("--from", help="YYYY-MM-DD HH:MM:SS, or a day.")],
@@ -60,39 +56,39 @@ async def create(
     quiet: Quiet = False,
 ) -> Answer:
     """Ask for a report."""
-    arguments = {
-        "name": name,
-        "datetime_start": first_second(start),
-        "datetime_end": last_second(end),
-        **({"compress": True} if compress else {}),
-        **({"format": format_} if format_ else {}),
-    }
-    report = await ask(api, arguments, key=key)
+    report = await tallyport.reports.create(
+        name,
+        first_second(start),
+        last_second(end),
+        format=format_,
+        compress=compress,
+        idempotency_key=key or None,
+    )
     if wait or target is not None:
-        report = await wait_until_ready(api, report, timeout, quiet=quiet)
-    saved = None if target is None else await save(api, report, target, quiet=quiet)
+        report = await wait_until_ready(tallyport, report, timeout, quiet=quiet)
+    saved = None if target is None else await save(tallyport, report, target, quiet=quiet)
     return _one(report, saved)
 
 
 @service_command(app, "list")
 async def list_(
-    api: Api,
+    tallyport: AsyncClient,
     *,
     limit: Annotated[int, typer.Option("--limit", min=1, max=300)] = 20,
     offset: Annotated[int, typer.Option("--offset", min=0)] = 0,
 ) -> Answer:
     """Show the store's reports, the newest first."""
     params = {"limit": str(limit), "offset": str(offset), "order": "date_created desc"}
-    body = await api.call("GET", "/reports", params=params)
-    page = parse(body)
+    reply = await tallyport.request("GET", "/reports", params=params)
+    page = reply.json()
     found = page["_embedded"]["fx:reports"]
     title = f"Reports {offset + 1} to {offset + len(found)} of {page['total_items']}"
-    return Answer(body, table(title if found else "No reports", COLUMNS, map(_row, found)))
+    return Answer(reply.body, table(title if found else "No reports", COLUMNS, map(_row, found)))
 
 
 @service_command(app, "get")
 async def get(
-    api: Api,
+    tallyport: AsyncClient,
     *,
     id_: ReportId,
     wait: Annotated[bool, typer.Option("--wait", help="Until it is ready.")] = False,
@@ -101,83 +97,69 @@ async def get(
     quiet: Quiet = False,
 ) -> Answer:
     """Show a report; with --download, fetch its file."""
-    report = await api.parsed("GET", f"/reports/{id_}")
+    report = await tallyport.reports.get(id_)
     if wait or target is not None:
-        report = await wait_until_ready(api, report, timeout, quiet=quiet)
-    saved = None if target is None else await save(api, report, target, quiet=quiet)
+        report = await wait_until_ready(tallyport, report, timeout, quiet=quiet)
+    saved = None if target is None else await save(tallyport, report, target, quiet=quiet)
     return _one(report, saved)
 
 
 @service_command(app, "delete")
 async def delete(
-    api: Api,
+    tallyport: AsyncClient,
     *,
     id_: ReportId,
 ) -> Answer:
     """Remove a report and its file; cancel it while it is being built."""
-    # Not asked twice by itself: the second answer would be that there is no such report.
-    await api.call("DELETE", f"/reports/{id_}", repeatable=False)
+    await tallyport.reports.cancel(id_)
     return Answer({"id": id_, "deleted": True}, f"report {id_} is removed")
 
 
-async def ask(api: Api, arguments: dict[str, Any], *, key: str = "") -> dict[str, Any]:
-    """The resource of a new report. The key makes a repetition by a retry the same report."""
-    headers = {"Idempotency-Key": key or str(uuid.uuid4())}
-    resource: dict[str, Any] = await api.parsed(
-        "POST", "/reports", json=arguments, headers=headers, repeatable=True
-    )
-    return resource
-
-
 async def wait_until_ready(
-    api: Api, report: dict[str, Any], seconds: float, *, quiet: bool
-) -> dict[str, Any]:
-    """The resource once it is ready. Raises `RefusedError` with the reason of a failure,
-    `TimedOutError` when it takes longer; it is built all the same."""
-    id_ = report_id(report)
-    pause = POLL_SECONDS_MIN
-    try:
-        async with asyncio.timeout(seconds):
-            with steps_bar(f"report {id_}", 100, quiet=quiet) as bar:
-                while report["status"] == "queued":
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 1.5, POLL_SECONDS_MAX)
-                    report = await api.parsed("GET", f"/reports/{id_}")
-                    progress = report["progress"]
-                    title = f"report {id_}: {progress['stage']}, {progress['rows_written']} rows"
-                    bar.show(title, progress["percent"], 100)
-    except TimeoutError:
-        raise TimedOutError(
-            f"report {id_} is not ready after {seconds:g} s; it goes on: "
-            f"`tallyport report get {id_} --wait`"
-        ) from None
-    if report["status"] == "error":
-        failure = report.get("failure") or {}
-        raise RefusedError(f"report {id_} failed: {failure.get('message')} ({failure.get('code')})")
-    return report
+    tallyport: AsyncClient, report: Report, seconds: float, *, quiet: bool
+) -> Report:
+    """The report once it is ready. Raises `TimedOutError` when it takes longer; it is built all the
+    same."""
+    with steps_bar(f"report {report.id}", 100, quiet=quiet) as bar:
+
+        def show(now: Report) -> None:
+            progress = now.progress
+            title = f"report {now.id}: {progress.stage}, {progress.rows_written} rows"
+            bar.show(title, progress.percent or 0, 100)
+
+        try:
+            return await tallyport.reports.wait(report, seconds, on_progress=show)
+        except StillQueuedError as error:
+            raise TimedOutError(
+                f"{error}; it goes on: `tallyport report get {report.id} --wait`"
+            ) from None
 
 
-async def save(api: Api, report: dict[str, Any], target: Path, *, quiet: bool) -> Downloaded:
-    """The report's file, checked, at `target`. Raises what `download` does."""
-    if "download" not in report:
-        raise RefusedError(f"report {report_id(report)} has no file")
-    with bytes_bar(report["download"]["name"], report["download"]["bytes"], quiet=quiet) as bar:
-        return await download(api, report, target, bar.advance)
+async def save(tallyport: AsyncClient, report: Report, target: Path, *, quiet: bool) -> Downloaded:
+    """The report's file, checked, at `target`."""
+    if report.download is None:
+        raise RefusedError(f"report {report.id} has no file")
+    with bytes_bar(report.download.name, report.download.bytes, quiet=quiet) as bar:
+        try:
+            return await tallyport.reports.download(report, target, advance=bar.advance)
+        except OSError as error:
+            reason = error.strerror or error
+            raise BadFileError(f"{target} cannot be written: {reason}") from None
 
 
-def _one(report: dict[str, Any], saved: Downloaded | None) -> Answer:
-    shown = table("Report", COLUMNS, [_row(report)])
+def _one(report: Report, saved: Downloaded | None) -> Answer:
+    shown = table("Report", COLUMNS, [_row(report.data)])
     if saved is None:
-        return Answer(report, shown)
+        return Answer(report.data, shown)
     file = {"path": str(saved.path), "bytes": saved.bytes, "sha256": saved.sha256}
     told = f"saved {saved.path}: {saved.bytes} bytes, SHA-256 {saved.sha256} as promised"
-    return Answer({**report, "saved": file}, Group(shown, told))
+    return Answer({**report.data, "saved": file}, Group(shown, told))
 
 
-def _row(report: dict[str, Any]) -> list[object]:
+def _row(report: Mapping[str, Any]) -> list[object]:
     files = report.get("files")
     return [
-        report_id(report),
+        int(str(report["_links"]["self"]["href"]).rpartition("/")[2]),
         report["name"],
         report["datetime_start"],
         report["datetime_end"],

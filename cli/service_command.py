@@ -1,7 +1,7 @@
 """Commands that talk to the service over HTTP: where it is and who calls.
 
 Comes in: `--url`, `--token`, `--store`, or TALLYPORT_URL, TALLYPORT_TOKEN, TALLYPORT_STORE. Goes
-out: an open `Api`, the first argument of the command's own work.
+out: an open client, the first argument of the command's own work.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.api import Api
 from cli.command import Answer, Work, command, options_of, with_options
 from cli.outcomes import UsageError
+from tallyport_client import AsyncClient
 
 URL_DEFAULT = "http://127.0.0.1:8080"
 
@@ -42,16 +42,18 @@ _CONNECTION = [
 
 
 def service_command(app: typer.Typer, name: str) -> Callable[[Work], Work]:
-    """Make `work(api, *, options)` a command; the connection's options are added to its own."""
+    """Make `work(tallyport, *, options)` a command; the connection's options are added."""
 
     def register(work: Work) -> Work:
         async def connected(*, url: str, token: str, store: int | None, **options: Any) -> Answer:
             if not token:
                 raise UsageError("no token: give --token or set TALLYPORT_TOKEN")
-            if not url.startswith(("http://", "https://")):
-                raise UsageError(f"not an address of a service: {url} (http://... or https://...)")
-            async with Api.open(url, token=token, store_id=store) as api:
-                return await work(api, **options)
+            try:
+                opened = AsyncClient(url, token, store_id=store)
+            except ValueError as error:
+                raise UsageError(str(error)) from None
+            async with opened as tallyport:
+                return await work(tallyport, **options)
 
         connected.__doc__ = work.__doc__
         with_options(connected, [*options_of(work)[1:], *_CONNECTION])

@@ -12,13 +12,10 @@ import csv
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from cli import reports
-from cli.api import Api
-from cli.download import Downloaded
 from cli.imports import import_invoices
 from cli.outcomes import CommandError
 from cli.registers import sales_register
@@ -27,6 +24,7 @@ from devstack.demo_account import DemoAccount
 from devstack.errors import EngineError
 from devstack.second_opinion import Opinion
 from devstack.stack import RunningStack, start_stack
+from tallyport_client import AsyncClient, ClientError, Report
 
 SAMPLE = Path(__file__).resolve().parent.parent / "samples" / "online_retail_sample.csv.gz"
 REPORT_SECONDS = 120.0
@@ -41,7 +39,7 @@ def demo(run_dir: Path) -> int:
     console.print(f"  ready in {time.monotonic() - began:.1f} s")
     try:
         wrong = asyncio.run(show(stack, console))
-    except CommandError as error:
+    except (CommandError, ClientError) as error:
         raise EngineError(f"the demo failed: {error}\nlogs: {stack.run_dir / 'logs'}") from None
     return 1 if wrong else 0
 
@@ -49,19 +47,19 @@ def demo(run_dir: Path) -> int:
 async def show(stack: RunningStack, console: Console) -> list[str]:
     """All steps. Returns what is wrong, in words; nothing, one hopes."""
     account = await demo_account.obtain(stack)
-    async with Api.open(stack.url, token=account.token, store_id=None) as api:
+    async with AsyncClient(stack.url, account.token) as tallyport:
         began = time.monotonic()
         console.print(f"Importing {SAMPLE.name}: invoices of a wholesaler, in no order ...")
-        for kind, counts in (await import_invoices(api, SAMPLE, quiet=False)).items():
+        for kind, counts in (await import_invoices(tallyport, SAMPLE, quiet=False)).items():
             told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
             console.print(f"  {kind}: {told}", highlight=False)
         console.print(f"  done in {time.monotonic() - began:.1f} s")
         opinion = second_opinion.compute(SAMPLE)
         console.print("Asking for a report of all customers ...")
-        wrong = await _report(api, stack, opinion, console)
+        wrong = await _report(tallyport, stack, opinion, console)
         console.print("Asking for numbers ...")
-        register_id = await sales_register(api)
-        numbers = await demo_numbers.ask(api, register_id)
+        register_id = await sales_register(tallyport)
+        numbers = await demo_numbers.ask(tallyport, register_id)
     for table in demo_numbers.tables(numbers, opinion):
         console.print(table)
     wrong += demo_numbers.disagreements(numbers, opinion)
@@ -70,27 +68,27 @@ async def show(stack: RunningStack, console: Console) -> list[str]:
     return wrong
 
 
-async def _report(api: Api, stack: RunningStack, opinion: Opinion, console: Console) -> list[str]:
-    report = await reports.ask(
-        api,
-        {
-            "name": "customers",
-            "datetime_start": f"{demo_numbers.FIRST_DAY} 00:00:00",
-            "datetime_end": f"{demo_numbers.LAST_DAY} 23:59:59",
-        },
+async def _report(
+    tallyport: AsyncClient, stack: RunningStack, opinion: Opinion, console: Console
+) -> list[str]:
+    report = await tallyport.reports.create(
+        "customers",
+        f"{demo_numbers.FIRST_DAY} 00:00:00",
+        f"{demo_numbers.LAST_DAY} 23:59:59",
     )
-    report = await reports.wait_until_ready(api, report, REPORT_SECONDS, quiet=False)
+    report = await reports.wait_until_ready(tallyport, report, REPORT_SECONDS, quiet=False)
     folder = stack.run_dir / "downloads"
     folder.mkdir(exist_ok=True)
-    saved = await reports.save(api, report, folder, quiet=False)
+    saved = await reports.save(tallyport, report, folder, quiet=False)
     console.print(f"  {saved.path}", soft_wrap=True, highlight=False)
     console.print(f"  {saved.bytes:,} bytes, SHA-256 as promised: {saved.sha256}", soft_wrap=True)
-    return _check_rows(report, saved, opinion)
+    assert saved.path is not None  # noqa: S101 - it was saved to a folder
+    return _check_rows(report, saved.path, opinion)
 
 
-def _check_rows(report: dict[str, Any], saved: Downloaded, opinion: Opinion) -> list[str]:
-    told = sum(file["rows"] for file in report["files"])
-    with saved.path.open(encoding="utf-8", newline="") as file:
+def _check_rows(report: Report, saved: Path, opinion: Opinion) -> list[str]:
+    told = sum(file.rows or 0 for file in report.files)
+    with saved.open(encoding="utf-8", newline="") as file:
         there = sum(1 for _ in csv.reader(file)) - 1
     if told == there == opinion.customers:
         return []

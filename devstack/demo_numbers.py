@@ -13,12 +13,12 @@ from typing import Any
 
 from rich.table import Table
 
-from cli.api import Api
 from cli.items import grouped_table, measure
-from cli.json_text import parse
 from cli.ranges import first_instant, last_instant
 from cli.tables import table
 from devstack.second_opinion import Opinion
+from tallyport_client import AsyncClient
+from tallyport_client.exact import from_json
 
 FIRST_DAY, LAST_DAY = "2010-12-01", "2011-12-31"
 TIMEZONE = "Europe/London"
@@ -36,14 +36,14 @@ class Numbers:
     averages: dict[str, Any]
 
 
-async def ask(api: Api, register_id: int) -> Numbers:
+async def ask(tallyport: AsyncClient, register_id: int) -> Numbers:
     """How many lines, the sum by month, the average by month and country."""
     range_ = question(register_id)
     month = {**range_, "group_by_period": "month"}
     return Numbers(
-        count=parse(await measure(api, "count", range_)),
-        sums=parse(await measure(api, "sum", month)),
-        averages=parse(await measure(api, "average", {**month, "group_by": ["country"]})),
+        count=from_json(await measure(tallyport, "count", range_)),
+        sums=from_json(await measure(tallyport, "sum", month)),
+        averages=from_json(await measure(tallyport, "average", {**month, "group_by": ["country"]})),
     )
 
 

@@ -141,7 +141,7 @@ class _Fetch:
                 in_vain = 0 if self._size > before else in_vain + 1
                 if in_vain >= ATTEMPTS_IN_VAIN_MAX:
                     raise problem
-                await asyncio.sleep(pause_seconds(in_vain + 1, None))
+                await asyncio.sleep(pause_seconds(max(in_vain, 1), None))
                 # Every look at the resource signs a new link.
                 self._report = await _look(self._transport, self._report)
         found = self._digest.hexdigest()

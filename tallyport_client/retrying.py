@@ -20,7 +20,7 @@ def pause_seconds(attempt: int, retry_after: float | None) -> float:
     jittered where it asked for nothing."""
     if retry_after is not None:
         return retry_after + random.uniform(0, SPREAD * max(retry_after, 1.0))  # noqa: S311
-    ceiling = min(PAUSE_SECONDS_MIN * 2**attempt, PAUSE_SECONDS_MAX)
+    ceiling = min(PAUSE_SECONDS_MIN * 2 ** (attempt - 1), PAUSE_SECONDS_MAX)
     return random.uniform(ceiling / 2, ceiling)  # noqa: S311
 
 

@@ -11,7 +11,6 @@ import aiohttp
 import pytest
 from playwright.async_api import Browser, async_playwright, expect
 
-from cli.api import Api
 from cli.imports import import_invoices
 from devstack import chromium_package, demo_account
 from devstack.demo import SAMPLE
@@ -20,6 +19,7 @@ from services.gateway.page import Page as BuiltPage
 from shared.database import accounts
 from shared.database.accounts import Store
 from shared.database.pool import Database
+from tallyport_client import AsyncClient
 from tests.browser.visitor import Visitor
 from tests.component.conftest import Client
 from tests.component.events import Play
@@ -60,8 +60,8 @@ def axe() -> str:
 async def sample(stack: Stack) -> DemoAccount:
     """A store with a year of a wholesaler's invoices."""
     account = await demo_account.obtain(stack.running)
-    async with Api.open(stack.url, token=account.token, store_id=None) as api:
-        await import_invoices(api, SAMPLE, quiet=True)
+    async with AsyncClient(stack.url, account.token) as client:
+        await import_invoices(client, SAMPLE, quiet=True)
     return account
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -42,6 +43,7 @@ ALWAYS = ("2011-01-01 00:00:00", "2011-12-31 23:59:59")
 IN_2023 = (datetime(2023, 1, 1, tzinfo=UTC), datetime(2023, 3, 31, 23, 59, 59, tzinfo=UTC))
 CUSTOMERS = 3_000
 LINK_SECONDS = 1
+PAGE = ROOT / "docs" / "client.md"
 
 
 @dataclass(frozen=True)
@@ -282,8 +284,10 @@ async def test_a_download_goes_on_where_it_was_cut_with_a_fresh_link(
             return response.status == 403
 
     await until(expired, seconds=30, what="the link to expire")
-    cut = broken.store.trap(b"HTTP/1.1 200 ", side=Side.DOWN, after=True, times=1)
-    cut_again = broken.store.trap(b"HTTP/1.1 206 ", side=Side.DOWN, after=True, times=1)
+    cut, cut_again = (
+        broken.store.trap(row, side=Side.DOWN, after=True)
+        for row in (rb"c1500@example\.com", rb"c2900@example\.com")
+    )
     came: list[int] = []
     saved = await shaky.reports.download(large, tmp_path, advance=came.append)
     assert (cut.sprung, cut_again.sprung) == (1, 1)
@@ -300,9 +304,10 @@ async def test_a_download_goes_on_where_it_was_cut_with_a_fresh_link(
 async def test_a_writer_gets_every_byte_once(
     shaky: AsyncClient, broken: Broken, large: Report
 ) -> None:
-    broken.store.trap(b"HTTP/1.1 200 ", side=Side.DOWN, after=True)
+    cut = broken.store.trap(rb"c1500@example\.com", side=Side.DOWN, after=True)
     written = io.BytesIO()
     saved = await shaky.reports.download(large, written)
+    assert cut.sprung == 1
     assert hashlib.sha256(written.getvalue()).hexdigest() == saved.sha256
 
 
@@ -342,3 +347,21 @@ async def test_the_blocking_twin_does_the_same(
     total, size = await asyncio.to_thread(journey)
     assert total == Decimal("0.3")
     assert [len(content) for content in contents(tmp_path).values()] == [size]
+
+
+async def test_the_page_about_it_tells_what_works(
+    base_url: str,
+    client: Client,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    example, producer = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    known: dict[str, Any] = {}
+    exec(compile(example, "docs/client.md", "exec"), known)  # noqa: S102 - it is ours
+    exec(compile(producer, "docs/client.md", "exec"), known)  # noqa: S102
+    monkeypatch.chdir(tmp_path)
+    await asyncio.to_thread(known["blocking"], base_url, client.token)
+    assert "[('Leeds', Decimal('0.1'))]" in capsys.readouterr().out
+    await known["awaited"](base_url, client.token)
+    assert [name.rpartition(".")[2] for name in contents(tmp_path)] == ["csv"]

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from cli.__main__ import app
 from cli.outcomes import MEANINGS, ExitCode, UsageError
 from cli.ranges import first_instant, last_instant, last_second
-from tests.unit.cli.conftest import Service
+from tests.answering import Service
 
 NOBODY = "http://127.0.0.1:1"
 SUM = ("items", "sum", "--register", "1", "--from", "2024-01-01", "--to", "2024-01-31")
@@ -119,7 +119,8 @@ async def test_a_report_that_does_not_come_is_4(service: Service) -> None:
     async def queued(request: web.Request) -> web.StreamResponse:
         progress = {"stage": "waiting", "rows_written": 0, "percent": 0}
         self = {"self": {"href": f"{service.url}/report/9"}}
-        return web.json_response({"_links": self, "status": "queued", "progress": progress})
+        report = {"name": "customers", "format": "csv", "status": "queued", "progress": progress}
+        return web.json_response({"_links": self, **report})
 
     service.respond = queued
     create = ("report", "create", "customers", "--from", "2024-01-01", "--to", "2024-01-31")

@@ -6,7 +6,7 @@ import json
 
 from aiohttp import web
 
-from tests.unit.cli.conftest import Service
+from tests.answering import Service
 from tests.unit.cli.test_cli_commands import call_service
 
 LIST = ("items", "list", "--register", "7")

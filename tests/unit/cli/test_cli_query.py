@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.unit.cli.conftest import Service
+from tests.answering import Service
 from tests.unit.cli.test_cli_commands import call_service
 
 QUERY = ("items", "query", "--register", "1", "--from", "2024-01-01", "--to", "2024-01-31")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -22,9 +21,7 @@ from tallyport_client import (
     TimedOutError,
     UnreachableError,
 )
-from tests.unit.cli.conftest import Service, service
-
-__all__ = ["service"]
+from tests.answering import Service
 
 REPORT = {
     "_links": {"self": {"href": "/report/5"}},
@@ -34,12 +31,6 @@ REPORT = {
     "progress": {"stage": "queued", "rows_written": 0, "rows_estimated": None, "percent": 0},
 }
 RANGE = ("2011-01-01 00:00:00", "2011-12-31 23:59:59")
-
-
-@pytest.fixture
-async def client(service: Service) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(service.url, "secret") as opened:
-        yield opened
 
 
 def failing(service: Service, answers: list[web.Response | None], then: Any) -> list[float]:

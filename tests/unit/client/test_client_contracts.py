@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 from typing import NotRequired, get_origin, get_type_hints
 
 import pytest
 
+import tallyport_client
 from shared.contracts import recording
 from shared.contracts.routes import COMMANDS, CONTENT_TYPE, ROUTES
 from shared.messaging.topology import REPLY_QUEUE_PREFIX
 from tallyport_client import batches, blocking, producer, records, routes
 from tallyport_client.loop_thread import Twin
+from tests.engines import ROOT
 
 SHAPES = {
     records.NewItem: recording.Item,
@@ -76,3 +81,19 @@ def test_it_can_be_imported_without_anything_of_the_service() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+def test_it_is_a_distribution_of_its_own(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT / "tallyport_client", capture_output=True, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        names = {name for name in packed.namelist() if "dist-info" not in name}
+        metadata = next(name for name in packed.namelist() if name.endswith("METADATA"))
+        needs = re.findall(r"^Requires-Dist: ([\w-]+)(.*)$", packed.read(metadata).decode(), re.M)
+    modules = {path.name for path in (ROOT / "tallyport_client").glob("*.py")}
+    assert names == {f"tallyport_client/{name}" for name in {*modules, "py.typed"}}
+    assert [name for name, condition in needs if "extra" not in condition] == ["aiohttp"]
+    assert [name for name, condition in needs if "extra" in condition] == ["aio-pika"]
+    # What has `from tallyport_client import *` is what is there.
+    assert all(hasattr(tallyport_client, name) for name in tallyport_client.__all__)
