@@ -32,8 +32,9 @@ Params = Mapping[str, str] | Sequence[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long, and how often. `deadline` is for a call with all its retries; a body that is
-    streamed may take longer as long as it moves (`answer` is also for one that does not)."""
+    """How long, and how often. `deadline_seconds` is for a call with all its retries; a body that
+    is streamed may take longer, as long as it moves. `answer_seconds` is how long silence may last.
+    """
 
     connect_seconds: float = 10.0
     answer_seconds: float = 120.0

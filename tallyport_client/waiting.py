@@ -7,7 +7,8 @@ to a callback.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
 import aiohttp
 
@@ -18,7 +19,7 @@ from tallyport_client.errors import (
     TimedOutError,
     UnreachableError,
 )
-from tallyport_client.events import events_in
+from tallyport_client.events import Event, events_in
 from tallyport_client.exact import from_json
 from tallyport_client.models import Report
 from tallyport_client.transport import Transport
@@ -76,8 +77,9 @@ async def _follow_or_ask(transport: Transport, seen: _Seen) -> None:
     pause = POLL_SECONDS_MIN
     is_worth_following = True
     while not seen.is_over():
-        if is_worth_following and seen.report.link(EVENTS):
-            is_worth_following = await _follow(transport, seen)
+        stream = seen.report.link(EVENTS)
+        if is_worth_following and stream is not None:
+            is_worth_following = await _follow(transport, seen, stream)
             if seen.is_over():
                 return
             if is_worth_following:
@@ -85,7 +87,7 @@ async def _follow_or_ask(transport: Transport, seen: _Seen) -> None:
         # Also between two streams: one that ends at once is not to be asked for in a circle.
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, POLL_SECONDS_MAX)
-        if not is_worth_following:
+        if stream is None or not is_worth_following:
             path = f"/reports/{seen.report.id}"
             try:
                 seen.told(Report.of((await transport.call("GET", path)).json()))
@@ -93,28 +95,34 @@ async def _follow_or_ask(transport: Transport, seen: _Seen) -> None:
                 continue  # the deadline is the caller's; until then it may come back
 
 
-async def _follow(transport: Transport, seen: _Seen) -> bool:
+async def _follow(transport: Transport, seen: _Seen, path: str) -> bool:
     """One stream. Whether it is worth coming again: False where events do not come through."""
-    path = seen.report.link(EVENTS)
-    assert path is not None  # noqa: S101 - asked by the caller, for the type checker
-    headers = {"Accept": "text/event-stream"}
-    if seen.event_id:
-        headers["Last-Event-ID"] = seen.event_id
     has_spoken = False
+    async with aclosing(_events(transport, path, seen.event_id)) as events:
+        async for event in events:
+            has_spoken = True
+            seen.event_id = event.id
+            if event.name == "removed":
+                raise ReportRemovedError(f"report {seen.report.id} was removed")
+            seen.told(Report.of(from_json(event.data)))
+            if seen.is_over():
+                break
+    return has_spoken
+
+
+async def _events(transport: Transport, path: str, seen_id: str) -> AsyncGenerator[Event, None]:
+    """What comes over one stream, to its end, whatever ends it."""
+    headers = {"Accept": "text/event-stream"}
+    if seen_id:
+        headers["Last-Event-ID"] = seen_id
     try:
-        async with asyncio.timeout(FIRST_EVENT_SECONDS) as patience:
-            async with transport.opened(path, headers, silence_seconds=SILENCE_SECONDS) as response:
-                if response.status != 200 or response.content_type != "text/event-stream":
-                    return False
+        async with (
+            asyncio.timeout(FIRST_EVENT_SECONDS) as patience,
+            transport.opened(path, headers, silence_seconds=SILENCE_SECONDS) as response,
+        ):
+            if response.status == 200 and response.content_type == "text/event-stream":
                 async for event in events_in(response):
                     patience.reschedule(None)
-                    has_spoken = True
-                    seen.event_id = event.id
-                    if event.name == "removed":
-                        raise ReportRemovedError(f"report {seen.report.id} was removed")
-                    seen.told(Report.of(from_json(event.data)))
-                    if seen.is_over():
-                        return True
+                    yield event
     except (TimeoutError, aiohttp.ClientError, OSError):
-        return has_spoken
-    return has_spoken
+        return
