@@ -97,7 +97,11 @@ def _descend(
     stretch: Stretch, grids: Sequence[Grid], level: int, found: Cover, split: _Splitting
 ) -> None:
     if level == len(grids):
-        found.raw.append(stretch)
+        # The bucket that the cover begins or ends in holds less than its whole time: what is taken
+        # away from it, or given back, must not reach past that either.
+        low, high = max(stretch.low, COVER_START), min(stretch.high, COVER_END)
+        if low < high:
+            found.raw.append(Stretch(low, high, stretch.period, stretch.sign))
         return
     whole, rest = split(stretch, grids[level])
     if whole is not None:

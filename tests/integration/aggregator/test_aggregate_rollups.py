@@ -203,6 +203,47 @@ async def test_the_cheapest_exact_plan_is_taken_and_says_the_same(
     assert outcome.etag == unrolled.etag
 
 
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        # Tokyo's day begins nine hours before rollups do: its first bucket holds less than the day.
+        {
+            "start_at": "1972-01-01T00:10:00Z",
+            "end_at": "1972-01-04T15:00:00Z",
+            "timezone": "Asia/Tokyo",
+        },
+        # Los Angeles' last one ends eight hours behind where they end.
+        {
+            "start_at": "2099-12-29T08:00:00Z",
+            "end_at": "2099-12-31T23:49:59Z",
+            "timezone": "America/Los_Angeles",
+        },
+    ],
+)
+async def test_where_rollups_begin_and_end_nothing_is_taken_away_that_they_do_not_hold(
+    make_register: MakeRegister,
+    database: Database,
+    eager: Aggregator,
+    bounds: dict[str, str],
+) -> None:
+    register = dataclasses.replace(await make_register(), aggregator=eager)
+    moments = [
+        # Beside the ranges: some that rollups never hold, and one on either side that they do.
+        *("1971-12-31T15:30:00+00:00", "1971-12-31T23:59:59+00:00", "1972-01-01T00:05:00+00:00"),
+        *("2099-12-31T23:55:00+00:00", "2100-01-01T00:00:00+00:00", "2100-01-01T03:00:00+00:00"),
+    ]
+    moments += [f"1972-01-02T12:{minute:02}:00+00:00" for minute in range(30)]
+    moments += [f"2099-12-30T12:{minute:02}:00+00:00" for minute in range(30)]
+    await add_items(database, register, [(instant(m), Decimal(1)) for m in moments])
+    await _define(database, register, (Grid(Grain.DAY, bounds["timezone"]), set()))
+    await _fold(database, register)
+    outcome = await register.ask("item_count", **bounds)
+    assert outcome.plan is not None
+    assert outcome.plan.name == "totals-day"
+    rows = await register.rows("item_count", **bounds)
+    assert rows == [["All", "All", 30]]
+
+
 async def test_what_is_not_folded_yet_is_counted(year: Register, database: Database) -> None:
     before = (await year.rows("item_count"))[0][2]
     await add_items(database, year, [(instant("2024-05-05T05:05:05+00:00"), Decimal(1), "c")])
