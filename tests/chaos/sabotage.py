@@ -7,10 +7,11 @@ In: nothing. Out: the services' own code with one thing replaced, for a process 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from services.gateway.handlers import reports as gateway_reports
 from services.recorder import ledger
@@ -100,7 +101,9 @@ def no_unique_key() -> None:
 
 
 class _Renamed:
-    """Rows of items, each under a key that nobody has seen."""
+    """Rows of items, each under a key that is not there yet."""
+
+    seen: ClassVar[Counter[str]] = Counter()
 
     def __init__(self, rows: Any) -> None:
         self.columns = rows.columns
@@ -109,9 +112,10 @@ class _Renamed:
     def text(self, before: str) -> Iterator[bytes]:
         for rows in self._rows.text(before):
             for line in rows.decode().splitlines(keepends=True):
-                store, register, version, key, *rest = line.split("\t")
-                again = f"{key}~{version}"
-                yield "\t".join((store, register, version, again, *rest)).encode()
+                key, _, rest = line.removeprefix(f"{before}\t").partition("\t")
+                again = f"{key}~{self.seen[key]}" if self.seen[key] else key
+                self.seen[key] += 1
+                yield f"{before}\t{again}\t{rest}".encode()
 
 
 def no_idempotency() -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit, urlunsplit
 
 import aio_pika
@@ -155,6 +156,9 @@ async def running_system(
 ) -> AsyncIterator[System]:
     """Started and ready; ended with the block. `broker_urls` are for the services, instead of the
     proxy to the world's broker."""
+    # Stores of other databases have the same numbers: a bucket of its own as well.
+    bucket = f"chaos-{secrets.token_hex(4)}"
+    world = replace(world, object_store=world.object_store.model_copy(update={"bucket": bucket}))
     async with contextlib.AsyncExitStack() as stack:
         database_proxy, broker_proxy, store_proxy = [
             await stack.enter_async_context(proxy_to(*_address(url, port)))

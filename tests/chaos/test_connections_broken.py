@@ -69,7 +69,7 @@ async def test_connections_broken_lose_nothing(system: System) -> None:
     pairs = [(engine, fault) for fault in FAULTS for engine in proxies]
     async with healing(system), open_shop(system, suite.history, suite.dice) as shop:
         async with busy(shop):
-            for number in range(profile.rounds(short=6, long=160)):
+            for number in range(profile.rounds(short=4, long=160)):
                 if number % len(pairs) == 0:
                     suite.dice.shuffle(pairs)
                 engine, fault = pairs[number % len(pairs)]

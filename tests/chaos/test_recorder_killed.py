@@ -57,7 +57,7 @@ async def test_recorder_killed_in_the_middle_of_a_batch_records_each_item_once(
         is_over = asyncio.Event()
         producing = asyncio.create_task(keep_publishing(suite, shop, Publisher(broker), is_over))
         async with busy(shop, clients=3):
-            for number in range(profile.rounds(short=3, long=60)):
+            for number in range(profile.rounds(short=2, long=60)):
                 # With the batch written and not committed, committed and not told, or whenever.
                 point = ("record.before", "record.after", None)[number % 3]
                 if point is None:

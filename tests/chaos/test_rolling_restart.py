@@ -9,7 +9,7 @@ from tests.chaos.shop import busy, open_shop
 from tests.chaos.suite import Suite, healing
 from tests.chaos.system import System
 
-pytestmark = pytest.mark.timeout(profile.SECONDS_MAX)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(profile.SECONDS_MAX)]
 
 
 async def test_rolling_restart_loses_nothing_and_ends_each_process_in_order(

@@ -89,7 +89,7 @@ async def test_store_failing_publishes_nothing_that_is_not_whole(system: System)
     ):
         names = [*FAULTS]
         async with busy(small):
-            for number in range(profile.rounds(short=3, long=66)):
+            for number in range(profile.rounds(short=2, long=66)):
                 if number % len(names) == 0:
                     suite.dice.shuffle(names)
                     # The last step in any case, however short the run.

@@ -19,7 +19,7 @@ async def test_workers_killed_lose_nothing(system: System) -> None:
     suite = Suite("workers_killed", system)
     async with healing(system), open_shop(system, suite.history, suite.dice) as shop:
         async with busy(shop):
-            for _ in range(profile.rounds(short=3, long=200)):
+            for _ in range(profile.rounds(short=2, long=200)):
                 victim = suite.dice.choice(system.workers)
                 await victim.ready()
                 await asyncio.sleep(suite.dice.uniform(0, 0.6))
