@@ -33,6 +33,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.tokens import Tokens
 from shared.contracts.aggregations import AggregateArguments, AggregateQuery
 from shared.database.pool import Database
+from shared.listening import Listener
 from shared.runtime import background
 from shared.settings import BrokerSettings, DatabaseSettings
 
@@ -89,8 +90,9 @@ async def _serve(answering: Callable[[], object], port: int) -> None:
         database = await stack.enter_async_context(
             Database.open(DatabaseSettings(), name="bench-front")
         )
-        tokens = Tokens(database, seconds=GatewaySettings().token_seconds)
-        await stack.enter_async_context(background(tokens=tokens.run()))
+        listener = Listener(database)
+        tokens = Tokens(database, listener, seconds=GatewaySettings().token_seconds)
+        await stack.enter_async_context(background(listener=listener.run()))
 
         async def known(request: web.Request) -> int:
             token = request.headers.get("Authorization", "").removeprefix("Bearer ")

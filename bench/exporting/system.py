@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 from bench.exporting import data, sales
 from bench.exporting.data import DAY_SECONDS
 from bench.stack import started
+from devstack import database_roles
 from devstack.stack import RunningStack
 from shared.database import accounts
 from shared.database.pool import Connection, Database
@@ -130,12 +131,13 @@ async def _new_dataset(connection: Connection, rows: int, insert: Insert) -> Dat
 def processes(system: System) -> dict[str, list[psutil.Process]]:
     """Who takes part, by name: `PostgreSQL`, `object store`, `report worker`."""
     folder = str(system.stack.run_dir)
+    workers_url = database_roles.url_of(system.database_url, "report_worker")
     found: dict[str, list[psutil.Process]] = {"PostgreSQL": [], "object store": [], "worker": []}
     for process in psutil.process_iter():
         try:
             line = " ".join(process.cmdline())
             if "services.report_worker" in line:
-                if process.environ().get("TALLYPORT_DATABASE_URL") == system.database_url:
+                if process.environ().get("TALLYPORT_DATABASE_URL") == workers_url:
                     found["worker"].append(process)
             elif "swift" in line and folder in line:
                 found["object store"].append(process)
