@@ -4,7 +4,7 @@ PYTHON_IN_VENV := .venv/bin/python
 READY := .venv/.setup-complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup page page-if-possible demo up down status logs test test-all check lint types architecture format docs lock clean
+.PHONY: help setup page page-if-possible chart-tools chart-tools-if-possible demo up down status logs test test-all check lint types architecture format docs lock clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,13 @@ page: setup ## build the web page of the gateway (again only after a change of u
 page-if-possible: setup
 	@scripts/page || true
 
+chart-tools: setup ## fetch helm and the schemas that the Helm chart is tested with
+	@$(PYTHON_IN_VENV) scripts/chart_tools.py
+
+# Offline it cannot be tested, and all the rest works.
+chart-tools-if-possible: setup
+	@$(PYTHON_IN_VENV) scripts/chart_tools.py || true
+
 demo: page-if-possible ## start it all, import real data, build a report, ask for numbers, check them
 	@$(PYTHON_IN_VENV) -m devstack demo
 
@@ -37,10 +44,10 @@ status: setup ## show what runs
 logs: setup ## the ends of all logs; NAME=gateway for one, FOLLOW=1 to stay
 	@$(PYTHON_IN_VENV) -m devstack logs $(NAME) $(if $(FOLLOW),--follow)
 
-test: page-if-possible ## the tests, on real engines, two processes at once; ARGS='-n 0 -k name' for some
-	@$(PYTHON_IN_VENV) -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
+test: page-if-possible chart-tools-if-possible ## the tests, on real engines, two processes at once; ARGS='-n 0 -k name' for some
+	@$(PYTHON_IN_VENV) -m pytest -m "not slow" -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
-test-all: page-if-possible ## the slow ones too
+test-all: page-if-possible chart-tools-if-possible ## the slow ones too
 	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
 
 check: lint types architecture audit ## what CI asks besides the tests
@@ -67,8 +74,10 @@ format: setup ## lay out the code as `lint` wants it
 	@$(PYTHON_IN_VENV) -m ruff check --fix-only --quiet .
 	@$(PYTHON_IN_VENV) -m ruff format .
 
-docs: setup ## make the tables of docs/reports.md anew from the exports
+docs: setup ## make the tables of docs/reports.md and docs/operation.md anew, and the schema of the chart's settings
 	@$(PYTHON_IN_VENV) -m services.report_worker.exports.document docs/reports.md
+	@$(PYTHON_IN_VENV) scripts/settings_table.py docs/operation.md
+	@$(PYTHON_IN_VENV) scripts/chart_schema.py deploy/helm/tallyport/values.schema.json
 
 lock: setup ## resolve pyproject.toml into the lock files anew
 	@scripts/lock
@@ -77,7 +86,8 @@ clean: down ## stop everything; remove .venv, data, logs and caches
 	@if [ -x $(PYTHON_IN_VENV) ] && [ -d .run ]; then \
 		$(PYTHON_IN_VENV) -c "from pathlib import Path; from devstack.run_folder import wipe; wipe(Path('.run').resolve())"; fi
 	@rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist \
-		ui/node_modules ui/.node services/gateway/static
+		ui/node_modules ui/.node services/gateway/static \
+		deploy/helm/.tools
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Benchmarks have packages of their own (other engines to be measured beside), in a .venv of their own.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import administration, dead, imports, items, registers, reports, rollups
+from cli import administration, broker, dead, imports, items, registers, reports, rollups
 from cli.outcomes import MEANINGS
 from shared.settings import TelemetrySettings
 from shared.telemetry import configure_logging
@@ -26,6 +26,7 @@ app.add_typer(reports.app, name="report")
 app.add_typer(items.app, name="items")
 app.add_typer(rollups.app, name="rollup")
 app.add_typer(dead.app, name="dead")
+app.add_typer(broker.app, name="broker")
 
 
 def main() -> None:

@@ -15,10 +15,10 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
 from cli.administration import connected, database_settings
+from cli.broker_connection import opened_broker
 from cli.command import Answer, command
 from cli.dead_letter_desk import Desk, Done, Filter, actor
 from cli.dead_shown import BODY_BYTES_MAX, letter_data, letter_shown, letters_table
@@ -27,9 +27,7 @@ from cli.ranges import first_instant
 from cli.tables import table
 from shared.database import dead_letter_actions
 from shared.database.pool import Database
-from shared.messaging.connection import Broker
-from shared.messaging.dead_letter_queue import NOTHING_DECLARED, DeadLetterQueue, Look
-from shared.settings import BrokerSettings
+from shared.messaging.dead_letter_queue import DeadLetterQueue, Look
 
 LISTED_MAX = 10_000
 DEALT_WITH_MAX = 10_000
@@ -89,7 +87,7 @@ async def dead_show(
         look = await letters.look(wanted.matches, limit=1)
         wanted.refuse_unknown(look)
         data = letter_data(look.picked[0], body_bytes)
-        shown = letter_shown(data, look.picked[0].body, body_bytes)
+        shown = letter_shown(data, look.picked[0].shown_body, body_bytes)
     return Answer(data, shown)
 
 
@@ -186,24 +184,8 @@ def _demand_choice(wanted: Filter, *, everything: bool) -> None:
 
 @asynccontextmanager
 async def _opened() -> AsyncIterator[DeadLetterQueue]:
-    try:
-        settings = BrokerSettings()
-    except ValidationError:
-        raise UsageError(
-            "no broker: set TALLYPORT_BROKER_URL to amqp://user:password@host:port/vhost"
-        ) from None
-    async with Broker.open(
-        settings, "tallyport dead", wait=False, topology=NOTHING_DECLARED
-    ) as broker:
-        try:
-            async with asyncio.timeout(settings.connect_seconds):
-                await broker.consuming.wait_open()
-                await broker.confirmed.wait_open()
-        except TimeoutError:
-            problems = "; ".join(broker.problems())
-            raise UnreachableError(f"{problems} (TALLYPORT_BROKER_URL)") from None
-        async with DeadLetterQueue.open(broker) as letters:
-            yield letters
+    async with opened_broker("tallyport dead") as broker, DeadLetterQueue.open(broker) as letters:
+        yield letters
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ from shared.errors import ConflictError, TallyportError, UnavailableError
 from shared.messaging.dead_letter import DeadLetter
 from shared.messaging.dead_letter_queue import DeadLetterQueue, Look, Picked
 from shared.messaging.publisher import NotTakenError
+from shared.telemetry import redact
 
 # What is kept of a body that is thrown away.
 BODY_KEPT_BYTES_MAX = 8 * 1024
@@ -141,7 +142,8 @@ class Desk:
         except UnavailableError as error:
             result, detail, lost = Result.FAILED, error.message, error
         async with self._connection() as connection:
-            await dead_letter_actions.finish(connection, action_id, result, detail)
+            kept = None if detail is None else redact(detail)
+            await dead_letter_actions.finish(connection, action_id, result, kept)
         if lost is not None:
             raise lost
         return detail
@@ -183,5 +185,5 @@ def _subject(picked: Picked, action: Action) -> Subject:
         redrives=letter.redrives,
         body_bytes=len(body),
         body_sha256=hashlib.sha256(body).hexdigest(),
-        body_start=body[:BODY_KEPT_BYTES_MAX] if action is Action.PURGE else None,
+        body_start=picked.shown_body[:BODY_KEPT_BYTES_MAX] if action is Action.PURGE else None,
     )

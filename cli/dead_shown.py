@@ -1,7 +1,7 @@
 """Dead letters as people read them.
 
 Comes in: letters, properties, bodies of anybody's making. Goes out: tables and text; JSON laid out,
-anything else as hexadecimal, and no more of it than fits a screen or two.
+anything else as hexadecimal, and no more of it than fits a screen or two. Secrets are out of it.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ def letters_table(title: str, letters: Iterable[DeadLetter]) -> Table:
 
 def letter_data(picked: Picked, body_bytes_max: int) -> dict[str, Any]:
     """All of one letter, for `--json`: the body as text where it is JSON, else in hexadecimal."""
-    kept = picked.body[:body_bytes_max]
-    is_json = body_lines(picked.body, body_bytes_max) is not None
+    body = picked.shown_body
+    kept = body[:body_bytes_max]
+    is_json = body_lines(body, body_bytes_max) is not None
     return {
         **picked.letter.as_data(),
         "properties": picked.properties,
@@ -56,7 +57,7 @@ def letter_data(picked: Picked, body_bytes_max: int) -> dict[str, Any]:
 
 
 def letter_shown(data: dict[str, Any], body: bytes, body_bytes_max: int) -> RenderableType:
-    """The same for people."""
+    """The same for people, with the body as it is to be shown."""
     about: list[Sequence[object]] = [
         (name, data[name])
         for name in (
@@ -70,7 +71,8 @@ def letter_shown(data: dict[str, Any], body: bytes, body_bytes_max: int) -> Rend
     lines = body_lines(body, body_bytes_max)
     shown = lines if lines is not None else hex_lines(body[:body_bytes_max])
     if data["body_cut_off"]:
-        shown.append(f"... cut off: {body_bytes_max} of {len(body)} bytes (--body-bytes)")
+        whole = data["body_bytes"]
+        shown.append(f"... cut off: {body_bytes_max} of {whole} bytes (--body-bytes)")
     return Group(
         table("Dead letter", ("what", "value"), about),
         table("Properties", ("property", "value"), list(data["properties"].items())),

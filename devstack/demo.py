@@ -19,7 +19,7 @@ from cli import reports
 from cli.imports import import_invoices
 from cli.outcomes import CommandError
 from cli.registers import sales_register
-from devstack import demo_account, demo_numbers, second_opinion
+from devstack import demo_account, demo_numbers, environment, second_opinion
 from devstack.demo_account import DemoAccount
 from devstack.errors import EngineError
 from devstack.second_opinion import Opinion
@@ -118,6 +118,7 @@ def _say_where(
         f"API      {stack.url}",
         f"token    {account.token}",
         f"logs     {stack.run_dir / 'logs'}   (make logs)",
+        f"shell    . {environment.write(stack)}   (sets what commands ask for)",
         "stop     make down",
         "",
         f"curl -sS {stack.url}/reports/item_sum -H '{authorization}' -H '{json_type}' -d '{body}'",

@@ -37,7 +37,7 @@ async def obtain(stack: RunningStack) -> DemoAccount:
     """The account of earlier runs if it still works, or a new one."""
     connection = await asyncpg.connect(stack.engines.database_url, timeout=CONNECT_SECONDS)
     try:
-        known = _read(stack.run_dir)
+        known = remembered(stack.run_dir)
         if known is not None and await _works(connection, known):
             return known
         async with connection.transaction():
@@ -67,7 +67,8 @@ async def _create(connection: Connection) -> DemoAccount:
     return DemoAccount(store_id=store.store_id, user_id=user.user_id, token=token.text)
 
 
-def _read(run_dir: Path) -> DemoAccount | None:
+def remembered(run_dir: Path) -> DemoAccount | None:
+    """The account of the last run, whether it still works or not."""
     try:
         return DemoAccount.model_validate_json((run_dir / "demo.json").read_bytes())
     except (FileNotFoundError, ValidationError):

@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from devstack import object_store, postgres, rabbitmq, rabbitmq_package, run_folder
+from devstack import broker_users, object_store, postgres, rabbitmq, rabbitmq_package, run_folder
 from devstack.errors import ChildDiedError, EngineError
 from devstack.object_store import ObjectStore, ObjectStoreSettings
 from devstack.postgres import Postgres, PostgresSettings
@@ -43,13 +43,16 @@ class ObjectStoreAddress(BaseModel):
 
 
 class Engines(BaseModel):
-    """The addresses of three running engines, with their passwords: never log it."""
+    """The addresses of three running engines, with their passwords: never log it. Those of the
+    database and the broker are of who may do everything there. `has_broker_users`: services have
+    users of their own at the broker (`broker_users`); nobody made any at somebody else's."""
 
     model_config = ConfigDict(frozen=True)
 
     database_url: str
     broker_url: str
     object_store: ObjectStoreAddress
+    has_broker_users: bool = False
 
 
 class Engine(Protocol):
@@ -157,12 +160,15 @@ def _start_all(run_dir: Path, state: State) -> RunningEngines:
         if state.broker_url is not None:
             return None
         script = rabbitmq_package.server_script()
-        return _start(
+        node = _start(
             run_dir,
             "rabbitmq",
             state.rabbitmq,
             lambda settings: RabbitMQ(run_dir, settings, script),
         )
+        # At every start: data of an earlier version has none, or with other rights.
+        broker_users.let_in(node, node.url)
+        return node
 
     def store() -> ObjectStore:
         return _start(
@@ -219,4 +225,5 @@ def _addresses(
             region=store.settings.region,
             bucket=store.settings.bucket,
         ),
+        has_broker_users=broker is not None,
     )

@@ -57,6 +57,8 @@ class RabbitMQSettings(BaseModel):
     node: str = NODE
     # The nodes to form a cluster with, this one among them.
     peers: tuple[str, ...] = ()
+    # Lines for its configuration file, which win over ours.
+    configuration: str = ""
 
     def on_other_ports(self, run_dir: Path) -> Self:
         return self.model_copy(update=_ports(run_dir))
@@ -253,7 +255,7 @@ class RabbitMQ:
             configuration += "cluster_formation.peer_discovery_backend = classic_config\n"
         for number, peer in enumerate(settings.peers, start=1):
             configuration += f"cluster_formation.classic_config.nodes.{number} = {peer}\n"
-        (folder / "rabbitmq.conf").write_text(configuration)
+        (folder / "rabbitmq.conf").write_text(configuration + settings.configuration)
         (folder / "enabled_plugins").write_text("[].\n")
 
 

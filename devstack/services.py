@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from devstack import database_roles, ports
+from devstack import broker_users, database_roles, ports
 from devstack.engines import Engines
 from devstack.errors import EngineError
 from devstack.processes import Child, environment_without
@@ -61,12 +61,16 @@ def child(
 
 
 def environment(engines: Engines, service: str, port: int) -> dict[str, str]:
-    """What a service is told. Settings that we do not make (limits, log level) are the caller's."""
+    """What a service is told: addresses with a role and a user of its own. Settings that we do not
+    make (limits, log level) are the caller's."""
     store = engines.object_store
+    broker_url = engines.broker_url
+    if engines.has_broker_users:
+        broker_url = broker_users.url_of(broker_url, service)
     here = "GATEWAY" if service == GATEWAY else "OPERATIONS"
     return environment_without(*OURS) | {
         "TALLYPORT_DATABASE_URL": database_roles.url_of(engines.database_url, service),
-        "TALLYPORT_BROKER_URL": engines.broker_url,
+        "TALLYPORT_BROKER_URL": broker_url,
         "TALLYPORT_OBJECT_STORE_URL": store.endpoint,
         "TALLYPORT_OBJECT_STORE_ACCESS_KEY": store.access_key,
         "TALLYPORT_OBJECT_STORE_SECRET_KEY": store.secret_key,

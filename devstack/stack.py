@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from devstack import database_roles, run_folder, services
+from devstack import broker_users, database_roles, run_folder, services
 from devstack.engines import ADDRESS_IN_USE, STARTS_MAX, Engines, start_engines, stop_engines
 from devstack.errors import ChildDiedError
 from devstack.processes import Child, stop_all
@@ -68,12 +68,12 @@ def start_services(
     gateway_port: int | None = None,
     settings: services.Settings | None = None,
 ) -> RunningStack:
-    """Bring the schema up to date and start the services on these engines, with more settings if
-    there are any, the gateway on the wished port if it is free. Returns when all are ready; raises
-    EngineError, with none left."""
+    """Bring the schema and the broker up to date and start the services on these engines, with more
+    settings if there are any, the gateway on the wished port if it is free. Returns when all are
+    ready; raises EngineError, with none left."""
     run_dir = run_dir.resolve()
     with run_folder.locked(run_dir / "services"):
-        _migrate(engines)
+        _prepare(engines)
         state = services.load(run_dir) or services.on_new_ports(run_dir, gateway_port)
         digest = hashlib.sha256(engines.model_dump_json().encode()).hexdigest()
         if state.settings_sha256 != digest:
@@ -118,13 +118,20 @@ def _start_all(children: list[Child]) -> None:
             raise
 
 
-def _migrate(engines: Engines) -> None:
-    settings = DatabaseSettings.model_validate({"url": engines.database_url})
+def _prepare(engines: Engines) -> None:
     # In a thread of its own: whoever calls us may have a loop already.
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(lambda: asyncio.run(_schema(settings, engines))).result()
+        pool.submit(lambda: asyncio.run(_schema_and_topology(engines))).result()
 
 
-async def _schema(settings: DatabaseSettings, engines: Engines) -> None:
-    await migrate(settings)
+async def _schema_and_topology(engines: Engines) -> None:
+    """What services find made, for they may not make it: by who may do everything."""
+    work = [_schema(engines)]
+    if engines.has_broker_users:
+        work.append(broker_users.declare(engines.broker_url))
+    await asyncio.gather(*work)
+
+
+async def _schema(engines: Engines) -> None:
+    await migrate(DatabaseSettings.model_validate({"url": engines.database_url}))
     await database_roles.let_in(engines.database_url)

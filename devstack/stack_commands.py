@@ -11,7 +11,7 @@ import os
 import time
 from pathlib import Path
 
-from devstack import services
+from devstack import environment, services
 from devstack.demo import demo
 from devstack.engines import ENGINE_PROCESSES
 from devstack.errors import EngineError
@@ -60,6 +60,7 @@ def up(run_dir: Path) -> int:
 def describe(stack: RunningStack) -> None:
     """Where things are, without a secret."""
     print(f"  API      {stack.url}        (in a browser: the page)")
+    print(f"  shell    . {environment.write(stack)}        (addresses, and the demo's token)")
     print(f"  logs     {stack.run_dir / 'logs'}        (make logs)")
     print("  stop     make down")
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import structlog
 from prometheus_client import Gauge
 
-from shared.contracts.routes import EVENTS, EVENTS_EXCHANGE
+from shared.contracts.routes import BUILDS, EVENTS, EVENTS_EXCHANGE
 from shared.database import outbox
 from shared.database.outbox import Promise
 from shared.database.pool import EVERY_STORE, PASSING_ERRORS, Database
@@ -27,6 +27,9 @@ from shared.listening import Listener, within
 from shared.messaging.backoff import full_jitter
 from shared.messaging.cloud_events import cloud_event_headers
 from shared.messaging.publisher import Publisher
+from shared.messaging.spans import sending
+from shared.messaging.topology import EARLIER_BINDINGS
+from shared.tracing import HEADER, traceparent
 
 BATCH = 100
 # A batch is published inside the transaction that holds its rows: what is not confirmed by then
@@ -137,15 +140,26 @@ class Relay:
         return [promise for task, promise in tasks.items() if not _was_sent(task, promise)]
 
     async def _publish_one(self, promise: Promise) -> None:
-        await self._publisher.publish_body(
-            exchange=promise.exchange,
-            routing_key=promise.routing_key,
-            kind=promise.kind,
-            message_id=str(promise.message_id),
-            body=promise.body,
-            headers={**promise.headers, **_event_headers(promise)},
-            mandatory=promise.mandatory,
-        )
+        headers = {**promise.headers, **_event_headers(promise)}
+        exchange = _exchange_of(promise)
+        with sending(
+            exchange,
+            promise.routing_key,
+            promise.kind,
+            promise.message_id,
+            kept=headers.get(HEADER),
+        ):
+            if context := traceparent():
+                headers[HEADER] = context
+            await self._publisher.publish_body(
+                exchange=exchange,
+                routing_key=promise.routing_key,
+                kind=promise.kind,
+                message_id=str(promise.message_id),
+                body=promise.body,
+                headers=headers,
+                mandatory=promise.mandatory,
+            )
 
     async def _measure(self) -> None:
         now = time.monotonic()
@@ -163,6 +177,13 @@ def _was_sent(task: asyncio.Task[None], promise: Promise) -> bool:
     if error is not None and not isinstance(error, TallyportError):
         log.error("outbox.refused", kind=promise.kind, exc_info=error)
     return not task.cancelled() and error is None
+
+
+def _exchange_of(promise: Promise) -> str:
+    """Where its queue is bound now: an earlier version may have promised it by another exchange."""
+    if (promise.exchange, promise.routing_key) in EARLIER_BINDINGS:
+        return BUILDS
+    return promise.exchange
 
 
 def _event_headers(promise: Promise) -> dict[str, str]:

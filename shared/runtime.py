@@ -25,9 +25,15 @@ import uvloop
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsError
 
-from shared import failpoints
-from shared.settings import FailpointSettings, OperationsSettings, TelemetrySettings
+from shared import failpoints, tracing
+from shared.settings import (
+    FailpointSettings,
+    OperationsSettings,
+    TelemetrySettings,
+    TracingSettings,
+)
 from shared.telemetry import configure_logging
+from shared.tracing.choice import MissingExtraError, tracer_of
 
 GRACEFUL, CRASHED, MISCONFIGURED = 0, 1, 2
 # What `serve` gets after a cancellation, to close connections. Then the process just ends.
@@ -45,6 +51,9 @@ class ServiceSettings(Protocol):
 
     @property
     def telemetry(self) -> TelemetrySettings: ...
+
+    @property
+    def tracing(self) -> TracingSettings: ...
 
     @property
     def operations(self) -> OperationsSettings: ...
@@ -65,12 +74,22 @@ def run(serve: Serve[S], load: Callable[[], S], *, service: str) -> int:
         sys.stderr.write(f"{service}: the settings are wrong\n{explain(error)}\n")
         return MISCONFIGURED
     configure_logging(settings.telemetry, service=service)
+    try:
+        tracer = tracer_of(settings.tracing, service=service)
+    except MissingExtraError as error:
+        sys.stderr.write(f"{service}: the settings are wrong\n  {error}\n")
+        return MISCONFIGURED
+    tracing.use(tracer)
     failpoints.arm(settings.failpoints.plan)
     # What is there by now stays.
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_live(serve, settings))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_live(serve, settings))
+    finally:
+        if tracer is not None:
+            tracer.close()
 
 
 async def _live(serve: Serve[S], settings: S) -> int:

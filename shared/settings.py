@@ -27,10 +27,14 @@ class DatabaseSettings(BaseSettings):
     model_config = _block("DATABASE")
 
     url: SecretStr
+    # A hot standby of it, for whoever reads much (shared/database/replica.py).
+    replica_url: SecretStr | None = None
     pool_min: int = Field(default=1, ge=0, le=1_000)
     pool_max: int = Field(default=10, ge=1, le=1_000)
     acquire_seconds: float = Field(default=5.0, gt=0, le=300)
     statement_seconds: float = Field(default=30.0, gt=0, le=3_600)
+    # The outbox relay holds one for 3 s while the broker keeps it waiting.
+    transaction_idle_seconds: float = Field(default=10.0, ge=4, le=86_400)
 
 
 class BrokerSettings(BaseSettings):
@@ -73,6 +77,28 @@ class TelemetrySettings(BaseSettings):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "console", "json"] = "auto"
+
+
+class TracingSettings(BaseSettings):
+    """Where spans are sent to, by OpenTelemetry's own variables, of which its SDK reads the rest
+    itself (docs/operation.md). Neither is set: nobody collects any."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    endpoint: str | None = Field(
+        default=None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT", "endpoint")
+    )
+    traces_endpoint: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "traces_endpoint"),
+    )
+    is_disabled: bool = Field(
+        default=False, validation_alias=AliasChoices("OTEL_SDK_DISABLED", "is_disabled")
+    )
+
+    @property
+    def is_on(self) -> bool:
+        return not self.is_disabled and bool(self.traces_endpoint or self.endpoint)
 
 
 class OperationsSettings(BaseSettings):

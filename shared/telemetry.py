@@ -20,6 +20,7 @@ from typing import Any
 import orjson
 import structlog
 
+from shared import tracing
 from shared.settings import TelemetrySettings
 
 # Each behind a mark, in small letters, that all it finds has: most texts have none, and looking for
@@ -28,10 +29,10 @@ _REDACTIONS = (
     # Bounded, or a long text without an end of it would be searched from every place in it.
     (
         "://",
-        re.compile(r"\b([a-z][a-z0-9+.-]{0,20}://[^:/@\s]{0,100}:)[^@/\s]{1,500}@", re.I),
+        re.compile(r"\b([a-z][a-z0-9+.-]{0,20}://[^:/@\s\"]{0,100}:)[^@/\s\"]{1,500}@", re.I),
         r"\1***@",
     ),
-    ("bearer", re.compile(r"(?i)(bearer\s+)\S+"), r"\1***"),
+    ("bearer", re.compile(r"(?i)(bearer\s+)[^\s\"]+"), r"\1***"),
     ("tp_", re.compile(r"\btp_[A-Za-z0-9_-]{8,}"), "tp_***"),
     ("x-amz-", re.compile(r"(?i)(X-Amz-(?:Signature|Credential)=)[^&\s\"]+"), r"\1***"),
 )
@@ -55,6 +56,15 @@ def _redact_event(
     for key, value in event.items():
         if isinstance(value, str):
             event[key] = redact(value)
+    return event
+
+
+def _name_trace(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Where spans are collected, a line is found from its span, and the other way round."""
+    if tracing.is_on() and (ids := tracing.log_ids()) is not None:
+        event["trace_id"], event["span_id"] = ids
     return event
 
 
@@ -91,6 +101,7 @@ def configure_logging(settings: TelemetrySettings, *, service: str) -> None:
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _name_trace,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,

@@ -7,11 +7,8 @@ then holds up). Iterables and callbacks that are given to it are called in that 
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from tallyport_client.client import AsyncClient
-from tallyport_client.loop_thread import LoopThread, Twin, twin, twin_iterator
+from tallyport_client.loop_thread import LoopThread, OwningTwin, Twin, twin, twin_iterator
 from tallyport_client.numbers import AsyncNumbers
 from tallyport_client.recording import AsyncItems, AsyncRecords
 from tallyport_client.registers import AsyncRegisters
@@ -57,7 +54,7 @@ class Reports(Twin[AsyncReports]):
     cancel = twin(AsyncReports.cancel)
 
 
-class Tallyport(Twin[AsyncClient]):
+class Tallyport(OwningTwin[AsyncClient]):
     """`with Tallyport(url, token) as tallyport: ...`; see `AsyncClient`."""
 
     def __init__(
@@ -80,20 +77,3 @@ class Tallyport(Twin[AsyncClient]):
         self.reports = Reports(inner.reports, thread)
 
     request = twin(AsyncClient.request)
-
-    def close(self) -> None:
-        """Twice is once."""
-        if not self._thread.is_stopped:
-            self._thread.run(self._inner.close())
-            self._thread.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -10,7 +10,8 @@ import asyncio
 import functools
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from types import TracebackType
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,6 +59,34 @@ class Twin(Generic[A]):
     def __init__(self, inner: A, thread: LoopThread) -> None:
         self._inner = inner
         self._thread = thread
+
+
+class Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=Closable)
+
+
+class OwningTwin(Twin[C]):
+    """One that the caller opens, and that ends its thread when it is closed."""
+
+    def close(self) -> None:
+        """Twice is once."""
+        if not self._thread.is_stopped:
+            self._thread.run(self._inner.close())
+            self._thread.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 def twin(

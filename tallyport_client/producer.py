@@ -19,7 +19,7 @@ from tallyport_client.batches import Batch, Records, batches
 from tallyport_client.broker_line import Answer, BrokerLine
 from tallyport_client.errors import MessageRefusedError, TimedOutError, UnreachableError
 from tallyport_client.exact import from_json, to_json
-from tallyport_client.loop_thread import LoopThread, Twin, twin
+from tallyport_client.loop_thread import LoopThread, OwningTwin, twin
 from tallyport_client.models import Recorded, Report
 from tallyport_client.records import Customer, NewItem, Subscription, Transaction
 from tallyport_client.refusals import problems_in
@@ -162,7 +162,7 @@ class AsyncProducer:
             return self._line
 
 
-class Producer(Twin[AsyncProducer]):
+class Producer(OwningTwin[AsyncProducer]):
     """`with Producer(broker_url, store_id=1) as producer: ...`; the same calls, which block."""
 
     def __init__(self, url: str, *, store_id: int, answer_seconds: float = ANSWER_SECONDS) -> None:
@@ -175,23 +175,6 @@ class Producer(Twin[AsyncProducer]):
     record_transactions = twin(AsyncProducer.record_transactions)
     record_subscriptions = twin(AsyncProducer.record_subscriptions)
     request_report = twin(AsyncProducer.request_report)
-
-    def close(self) -> None:
-        """Twice is once."""
-        if not self._thread.is_stopped:
-            self._thread.run(self._inner.close())
-            self._thread.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _failure(answer: Answer) -> MessageRefusedError:

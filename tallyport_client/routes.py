@@ -6,7 +6,8 @@ A test holds them to the service's own contracts.
 from __future__ import annotations
 
 COMMANDS = "tallyport.commands"
-REPLY_QUEUE_PREFIX = "tallyport.reply."
+# What the broker's user for producers may make.
+REPLY_QUEUE_PREFIX = "producer."
 CONTENT_TYPE = "application/json"
 
 # By kind: the routing key.

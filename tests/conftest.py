@@ -6,10 +6,14 @@ Tests run in any order: each makes a store of its own instead of cleaning up aft
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import pytest
+import structlog
 from pydantic import SecretStr
+from xdist.remote import Producer
 
 from devstack import database_roles
 from devstack.rabbitmq import RabbitMQ
@@ -18,8 +22,10 @@ from shared.database.accounts import Store
 from shared.database.migrate import migrate
 from shared.database.pool import Database
 from shared.settings import BrokerSettings, DatabaseSettings, ObjectStoreSettings
+from tests import sharing
 from tests.chaos import profile
-from tests.engines import EnginesUnderTest, engines_under_test
+from tests.engines import ROOT, EnginesUnderTest, engines_under_test
+from tests.holding import open_holding
 from tests.redaction import learn_engines, pytest_runtest_teardown
 
 __all__ = ["pytest_runtest_teardown"]
@@ -27,8 +33,27 @@ __all__ = ["pytest_runtest_teardown"]
 _numbers = itertools.count(1)
 
 
+# How long one example takes says how busy the machine is.
+hypothesis.settings.register_profile(
+    "tallyport", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tallyport")
+# What is at work beside a test must not write into the output of a command that it reads.
+structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
 def pytest_report_header() -> str:
     return f"chaos: seed {profile.SEED}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest suites come first: small pieces are left to share at the end."""
+    items.sort(key=lambda item: sharing.turn(item.path.relative_to(ROOT).as_posix()))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> sharing.BySuite:
+    """See tests/sharing.py."""
+    return sharing.BySuite(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +104,7 @@ async def database_settings(engines: EnginesUnderTest) -> DatabaseSettings:
 @pytest.fixture(scope="session")
 async def database(database_settings: DatabaseSettings) -> AsyncIterator[Database]:
     """A pool on the migrated database."""
-    async with Database.open(database_settings, name="tests", pool_max=20) as opened:
+    async with open_holding(database_settings) as opened:
         yield opened
 
 

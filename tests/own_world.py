@@ -11,7 +11,7 @@ from dataclasses import replace
 import asyncpg
 from pydantic import SecretStr
 
-from devstack import database_roles
+from devstack import broker_users, database_roles
 from shared.database.migrate import migrate
 from shared.settings import DatabaseSettings
 from tests.engines import EnginesUnderTest
@@ -37,7 +37,8 @@ async def own_world(engines: EnginesUnderTest, name: str) -> AsyncIterator[Engin
 
 
 def own_virtual_host(engines: EnginesUnderTest, name: str) -> str:
-    """A virtual host of this name, with all rights for the user that has made it."""
+    """A virtual host of this name, with all rights for the user that has made it, and for those of
+    the services what deployments give them."""
     address, _, _ = engines.broker_url.rpartition("/")
     user = address.partition("//")[2].partition(":")[0]
     engines.rabbit.evaluate(
@@ -45,4 +46,5 @@ def own_virtual_host(engines: EnginesUnderTest, name: str) -> str:
         f'rabbit_auth_backend_internal:set_permissions(<<"{user}">>, <<"{name}">>, All, All, All, '
         '<<"tests">>)'
     )
+    broker_users.let_in(engines.rabbit, f"{address}/{name}")
     return f"{address}/{name}"

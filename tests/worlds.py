@@ -5,13 +5,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 
 from shared.database.pool import Database
 from shared.settings import BrokerSettings, DatabaseSettings
 from tests.engines import EnginesUnderTest
+from tests.holding import open_holding
 from tests.own_world import own_world
+from tests.redaction import kept
 
 
 @pytest.fixture(scope="package")
@@ -22,6 +25,12 @@ async def world(
     name = request.node.name.rpartition("/")[2].replace(".", "_") or "suite"
     async with own_world(engines, name.lower()) as own:
         yield own
+        connection = await asyncpg.connect(own.database_url)
+        try:
+            found = await kept(connection)
+        finally:
+            await connection.close()
+        assert not found, "a table holds what it must not:\n" + "\n".join(found)
 
 
 @pytest.fixture(scope="package")
@@ -36,5 +45,5 @@ def broker_settings(world: EnginesUnderTest) -> BrokerSettings:
 
 @pytest.fixture(scope="package")
 async def database(database_settings: DatabaseSettings) -> AsyncIterator[Database]:
-    async with Database.open(database_settings, name="tests", pool_max=20) as opened:
+    async with open_holding(database_settings) as opened:
         yield opened

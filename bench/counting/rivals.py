@@ -33,6 +33,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.tokens import Tokens
 from shared.contracts.aggregations import AggregateArguments, AggregateQuery
 from shared.database.pool import Database
+from shared.database.replica import ReadSources
 from shared.listening import Listener
 from shared.runtime import background
 from shared.settings import BrokerSettings, DatabaseSettings
@@ -47,7 +48,7 @@ SECONDS = 30.0
 async def _aggregating() -> AsyncIterator[Answering]:
     settings = AggregatorSettings()
     async with open_sessions(DatabaseSettings(), settings, name="bench-aggregates") as database:
-        aggregator = Aggregator(database, settings)
+        aggregator = Aggregator(ReadSources(database), settings)
 
         async def answer(query: AggregateQuery) -> bytes:
             return (await aggregator.answer(query)).body or b""

@@ -197,7 +197,7 @@ async def _record(
     began = time.perf_counter()
     for message in messages:
         await recorder.record(message)
-        keeper.recorded(store_id, register_id)
+        keeper.recorded(store_id, register_id, items=len(message.items))
     recorded = time.perf_counter() - began
     await _folded(system, register_id)
     return {"recorded": recorded, "recorded_and_folded": time.perf_counter() - began}

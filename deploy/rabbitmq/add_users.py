@@ -21,8 +21,11 @@ from pathlib import Path
 from typing import Any
 
 VHOST = "/"
-# The default exchange, by the name under which rights are checked: replies go through it.
-REPLIES = r"amq\.default"
+# The default exchange, by the name under which rights are checked: it reaches every queue.
+EVERYWHERE = r"amq\.default"
+REPLIES, OTHER_REPLIES = r"tallyport\.replies", r"tallyport\.replies\.other"
+REPLY_QUEUES = r"tallyport\.reply\..*"
+BUILDS = r"tallyport\.builds"
 WISHES = r"tallyport\.wishes"
 COMMANDS, EVENTS, DEAD = r"tallyport\.commands", r"tallyport\.events", r"tallyport\.dead"
 CANCELLATIONS, CANCEL_QUEUE = r"tallyport\.cancellations", r"tallyport\.cancel\..*"
@@ -45,16 +48,17 @@ def exactly(*names: str) -> str:
 # The queues exist before the first service starts, so none of them needs to configure more than the
 # queues that come and go with its connections: the gateway's for replies, the aggregator's for
 # cancellations. To bind its own it writes the queue and reads the exchange. Whoever relays the
-# outbox publishes commands and events; whoever consumes puts away what it cannot read.
+# outbox publishes work orders and events; whoever consumes puts away what it cannot read. Answers
+# to queues that no gateway made are handed on by the gateway, which alone may publish everywhere.
 RIGHTS: dict[str, Rights] = {
     "gateway": Rights(
-        configure=r"^tallyport\.reply\.",
-        write=exactly(COMMANDS, EVENTS, CANCELLATIONS),
-        read=r"^tallyport\.reply\.",
+        configure=exactly(REPLY_QUEUES),
+        write=exactly(COMMANDS, BUILDS, EVENTS, CANCELLATIONS, REPLY_QUEUES, EVERYWHERE),
+        read=exactly(REPLIES, OTHER_REPLIES, REPLY_QUEUES),
     ),
     "report_worker": Rights(
         configure=NOTHING,
-        write=exactly(COMMANDS, EVENTS, DEAD, REPLIES),
+        write=exactly(BUILDS, EVENTS, DEAD, REPLIES),
         read=r"^tallyport\.report\.",
     ),
     "aggregator": Rights(
@@ -64,7 +68,7 @@ RIGHTS: dict[str, Rights] = {
     ),
     "recorder": Rights(
         configure=NOTHING,
-        write=exactly(COMMANDS, EVENTS, DEAD, REPLIES),
+        write=exactly(BUILDS, EVENTS, DEAD, REPLIES),
         read=exactly(r"tallyport\.record", r"tallyport\.rollup\.request"),
     ),
     # Whoever publishes commands and listens to events, trusted with every store: its own queues,
@@ -77,7 +81,7 @@ RIGHTS: dict[str, Rights] = {
     # The command line: looks at dead letters, sends them on, removes them.
     "admin": Rights(
         configure=r"^tallyport\.",
-        write=rf"^(tallyport\..*|{REPLIES})$",
+        write=rf"^(tallyport\..*|{EVERYWHERE})$",
         read=r"^tallyport\.",
     ),
 }

@@ -24,7 +24,7 @@ from services.aggregator.arguments import (
     check_scope,
     invalid_register,
 )
-from services.aggregator.body import put_together
+from services.aggregator.body import Group, put_together, the_one_group
 from services.aggregator.deadlines import in_turn, seconds_left
 from services.aggregator.entity_tag import entity_tag, is_known
 from services.aggregator.periods import Periods, divide
@@ -36,7 +36,7 @@ from services.aggregator.registers import Place, Seen
 from services.aggregator.rendering import Rendering, render
 from services.aggregator.settings import AggregatorSettings
 from shared.contracts.aggregations import AggregateQuery
-from shared.database.pool import Database
+from shared.database.replica import ReadSources
 from shared.errors import InvalidArgumentError
 
 
@@ -52,6 +52,7 @@ class Outcome:
     plan: Plan | None
     seconds: float
     wish: Wish | None = None
+    on_replica: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +70,11 @@ class Aggregator:
 
     def __init__(
         self,
-        database: Database,
+        sources: ReadSources,
         settings: AggregatorSettings,
         admission: Admission | None = None,
     ) -> None:
-        self._reader = Reader(database)
+        self._reader = Reader(sources)
         self._settings = settings
         self._admission = admission or Admission.of(settings)
 
@@ -85,12 +86,13 @@ class Aggregator:
 
     async def _read(self, query: AggregateQuery, scope: Scope) -> Outcome:
         started = time.perf_counter()
-        read = await self._reader.read(
+        found = await self._reader.read(
             Place(scope.store_id, scope.register_id),
             lambda known: self._ask(query, scope, known),
             deadline=query.deadline,
             anew=query.if_none_match is not None,
         )
+        read = found.value
         asked = read.asked
         body = None if asked.statement is None else self._body(asked, asked.statement, read.rows)
         return Outcome(
@@ -100,6 +102,7 @@ class Aggregator:
             asked.choice.plan if asked.choice else None,
             seconds=time.perf_counter() - started,
             wish=asked.choice.wish if asked.choice else None,
+            on_replica=found.on_replica,
         )
 
     def _ask(self, query: AggregateQuery, scope: Scope, known: Seen | None) -> _Asked:
@@ -143,8 +146,11 @@ class Aggregator:
             periods_max=self._settings.periods_max,
         )
 
-    def _body(self, asked: _Asked, statement: Statement, groups: Sequence[asyncpg.Record]) -> bytes:
+    def _body(self, asked: _Asked, statement: Statement, rows: Sequence[asyncpg.Record]) -> bytes:
         limits = self._settings
+        groups: Sequence[Group] = rows
+        if not asked.grouping.columns:
+            groups = [the_one_group(asked.rendering, rows[0]["cells"])]
         if len(groups) > statement.groups_max:
             raise InvalidArgumentError(
                 f"more than {limits.rows_max} rows: group by fewer columns, choose a longer period "

@@ -31,7 +31,7 @@ from services.aggregator.reading import Reader
 from services.aggregator.registers import Place, Seen
 from services.aggregator.settings import AggregatorSettings
 from shared.contracts.analyses import AggregateAnalysis
-from shared.database.pool import Database
+from shared.database.replica import ReadSources
 from shared.errors import InvalidArgumentError
 
 
@@ -50,9 +50,9 @@ class Analyst:
     """Answers analyses from one database; `admission` is that of all questions."""
 
     def __init__(
-        self, database: Database, settings: AggregatorSettings, admission: Admission | None = None
+        self, sources: ReadSources, settings: AggregatorSettings, admission: Admission | None = None
     ) -> None:
-        self._reader = Reader(database)
+        self._reader = Reader(sources)
         self._settings = settings
         self._admission = admission or Admission.of(settings)
 
@@ -63,12 +63,13 @@ class Analyst:
     async def _read(self, query: AggregateAnalysis) -> Outcome:
         started = time.perf_counter()
         register_id = register_id_of(query)
-        read = await self._reader.read(
+        found = await self._reader.read(
             None if register_id is None else Place(query.store_id, register_id),
             lambda known: self._ask(query, known),
             deadline=query.deadline,
             anew=query.if_none_match is not None,
         )
+        read = found.value
         asked = read.asked
         statement, body = asked.statement, None
         if statement is not None:
@@ -80,6 +81,7 @@ class Analyst:
             _named_together([choice.plan for choice in asked.choices]) if asked.choices else None,
             seconds=time.perf_counter() - started,
             wish=next((choice.wish for choice in asked.choices if choice.wish), None),
+            on_replica=found.on_replica,
         )
 
     def _ask(self, query: AggregateAnalysis, known: Seen | None) -> _Asked:

@@ -18,9 +18,11 @@ from services.aggregator.wishes import Wishes
 from shared.contracts.aggregations import AggregateQuery
 from shared.contracts.analyses import AggregateAnalysis
 from shared.contracts.dimensions import AggregateDimensions
-from shared.contracts.routes import QUESTIONS
+from shared.contracts.routes import DEAD_QUEUE, QUESTIONS
+from shared.database.replica import ReadSources
 from shared.messaging.connection import Broker
 from shared.messaging.consumer import Consumer
+from shared.messaging.depths import watch_depths
 from shared.messaging.publisher import Publisher
 from shared.operations import operations_server
 from shared.runtime import background
@@ -35,14 +37,20 @@ async def serve(settings: AggregatorServiceSettings, stop: asyncio.Event) -> Non
     own = settings.aggregator
     async with (
         open_sessions(settings.database, own, name=NAME) as database,
+        ReadSources.open(
+            database,
+            settings.database,
+            lambda replica: open_sessions(replica, own, name=f"{NAME} replica"),
+            wait_seconds=own.replica_wait_seconds,
+        ) as sources,
         Broker.open(settings.broker, NAME) as broker,
     ):
         wishes = Wishes(Publisher(broker))
         admission = Admission.of(own)
         handlers = Handlers(
-            Aggregator(database, own, admission),
-            Analyst(database, own, admission),
-            Catalogue(database, own, admission),
+            Aggregator(sources, own, admission),
+            Analyst(sources, own, admission),
+            Catalogue(sources, own, admission),
             wishes.note,
         )
         consumer = Consumer(
@@ -60,7 +68,9 @@ async def serve(settings: AggregatorServiceSettings, stop: asyncio.Event) -> Non
 
         checks = {"database": database.problem, "broker": broker_problem}
         async with (
-            background(wishes=wishes.run()),
+            background(
+                wishes=wishes.run(), depths=watch_depths(broker, [QUESTIONS.name, DEAD_QUEUE])
+            ),
             operations_server(settings.operations, checks) as readiness,
         ):
             await consumer.start()

@@ -1,7 +1,7 @@
 """Put the body together: every group has every period, with 0 where it has nothing.
 
-Comes in: the pieces, and a row for each group. Goes out: the body, or None when it would be over
-its limit; then nothing is put together.
+Comes in: the pieces, and a row for each group, or the only one there is. Goes out: the body, or
+None when it would be over its limit; then nothing is put together.
 """
 
 from __future__ import annotations
@@ -21,6 +21,14 @@ class Group(Protocol):
     or None for both."""
 
     def __getitem__(self, name: str, /) -> Any: ...
+
+
+def the_one_group(rendering: Rendering, cells: Sequence[str | None] | None) -> Group:
+    """The group of a question without columns: `cells` are the numbers of the periods and their
+    values, a line each, or nothing where there are no items. Its piece is no news to anybody, so
+    whether it fits is told by the body."""
+    periods, values = cells or (None, None)
+    return {"fits": True, "piece": rendering.group, "periods": periods, "values": values}
 
 
 def put_together(rendering: Rendering, groups: Sequence[Group], *, bytes_max: int) -> bytes | None:

@@ -32,7 +32,8 @@ from services.aggregator.registers import Place, Seen, look, seen_of
 from services.aggregator.settings import AggregatorSettings
 from shared.contracts.dimensions import AggregateDimensions
 from shared.contracts.recording import META_COLUMNS
-from shared.database.pool import Connection, Database
+from shared.database.pool import Connection
+from shared.database.replica import ReadSources, Source
 from shared.errors import NotFoundError
 from shared.rollups.definitions import Rollup
 from shared.rollups.grid import Grain, Grid
@@ -47,13 +48,13 @@ class Catalogue:
 
     def __init__(
         self,
-        database: Database,
+        sources: ReadSources,
         settings: AggregatorSettings,
         admission: Admission | None = None,
         *,
         items_max: int = ITEMS_MAX,
     ) -> None:
-        self._database = database
+        self._sources = sources
         self._settings = settings
         self._admission = admission or Admission.of(settings)
         self._items_max = items_max
@@ -64,16 +65,8 @@ class Catalogue:
 
     async def _read(self, query: AggregateDimensions) -> Outcome:
         started = time.perf_counter()
-        seconds = seconds_left(query.deadline)
-        async with self._database.transaction(
-            isolation="repeatable_read", readonly=True, seconds_max=seconds
-        ) as connection:
-            place = Place(query.store_id, query.register_id)
-            state = await look(connection, place, seconds=seconds)
-            if state is None:
-                raise NotFoundError(f"there is no register {query.register_id}")
-            reading = _Reading(connection, query, place, seen_of(state), self._items_max)
-            content, plan, wish = await reading.content()
+        found = await self._sources.read(lambda source: self._content(source, query))
+        content, plan, wish = found.value
         body = orjson.dumps(content)
         etag = content_tag(body)
         known = is_known(etag, query.if_none_match)
@@ -84,7 +77,22 @@ class Catalogue:
             None if known else plan,
             seconds=time.perf_counter() - started,
             wish=wish,
+            on_replica=found.on_replica,
         )
+
+    async def _content(
+        self, source: Source, query: AggregateDimensions
+    ) -> tuple[dict[str, Any], Plan, Wish | None]:
+        seconds = seconds_left(query.deadline)
+        async with source.transaction(
+            isolation="repeatable_read", readonly=True, seconds_max=seconds
+        ) as connection:
+            place = Place(query.store_id, query.register_id)
+            state = await look(connection, place, seconds=seconds)
+            if state is None:
+                raise NotFoundError(f"there is no register {query.register_id}")
+            reading = _Reading(connection, query, place, seen_of(state), self._items_max)
+            return await reading.content()
 
 
 class _Reading:

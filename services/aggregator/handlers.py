@@ -5,7 +5,7 @@ Headers that every answer bears, for the gateway to pass on to its caller:
 
     ETag            strong; see `entity_tag`
     Tallyport-Plan  where the totals came from: `raw`, `totals-day`, `columns-day`, ...
-    Server-Timing   `db;dur=12.3`, milliseconds
+    Server-Timing   `db;dur=12.3`, milliseconds; with `;desc="replica"` where a replica answered
 
 and one that is for the gateway alone: `Tallyport-Status: 304` on an answer without a body, when
 the question's `if_none_match` names the ETag. Refusals are raised; the consumer makes replies of
@@ -144,9 +144,10 @@ class Handlers:
 
 def answer_of(outcome: Outcome) -> Answer:
     """The outcome as it travels."""
+    by = ';desc="replica"' if outcome.on_replica else ""
     headers = {
         "ETag": outcome.etag,
-        "Server-Timing": f"db;dur={outcome.seconds * 1_000:.1f}",
+        "Server-Timing": f"db;dur={outcome.seconds * 1_000:.1f}{by}",
     }
     if outcome.plan is not None:
         headers["Tallyport-Plan"] = outcome.plan.name

@@ -3,10 +3,13 @@
 Comes in: the plan, what it totals, the rendering and the limit. Goes out: SQL and the values bound
 in it. Identifiers come from the whitelist of physical columns; everything else is bound.
 
-The statement has a row for each group, in order: the register's state, whether the pieces alone are
-within the body's limit (`fits`), and then the group's piece of the body, the numbers of the periods
-it has items in, and their values as JSON writes them. `body` puts them together. No group, or
-another state than the question was made for: the state alone.
+With columns it has a row for each group, in order: the register's state, whether the pieces alone
+are within the body's limit (`fits`), and then the group's piece of the body, the numbers of the
+periods it has items in, and their values as JSON writes them. No group, or another state than the
+question was made for: the state alone.
+
+Without columns there is one group, whose piece is known: one row, the state and `cells`, an array
+of the numbers of the periods and of their values; NULL for another state. `body` puts it together.
 """
 
 from __future__ import annotations
@@ -50,26 +53,24 @@ def build_statement(
     rows = plan.totals(totals, bindings)
     periods = len(rendering.periods)
     groups_max = rows_max // periods
+    value = f"coalesce(({_value(totals.scope.measure, invert_sign=invert_sign)})::text, '0')"
+    if not aliases:
+        sql = _one_group(state, rows, value, has_periods=totals.periods is not None)
+        return Statement(sql, tuple(bindings.values), groups_max)
     columns = ", ".join(aliases)
-    if aliases:
-        piece, place = rendering.group_sql, f"row_number() OVER (ORDER BY {columns})"
-    else:
-        piece, place = bindings.bind(rendering.group, "text"), "1"
     # The first limit ends a question with far too many groups before they are sorted and written:
     # with a row more than may be in the answer there are more groups than may be in it. The size
     # ends one with far too long ones before they travel.
     sql = f"""
     WITH state AS MATERIALIZED ({state}
     ), groups AS MATERIALIZED (
-        SELECT {place} AS place, {piece} AS piece,
+        SELECT row_number() OVER (ORDER BY {columns}) AS place, {rendering.group_sql} AS piece,
                {listed("period::text")} AS periods, {listed("value")} AS values
-          FROM (SELECT {", ".join(["period", *aliases])},
-                       coalesce(({_value(totals.scope.measure, invert_sign=invert_sign)})::text,
-                                '0') AS value
+          FROM (SELECT period, {columns}, {value} AS value
                   FROM ({rows}
                         LIMIT {bindings.bind(rows_max + 1, "bigint")}) AS totals
                  WHERE (SELECT is_same FROM state)) AS cells
-         {f"GROUP BY {columns}" if aliases else ""}
+         GROUP BY {columns}
          LIMIT {bindings.bind(groups_max + 1, "bigint")}
     ), size AS MATERIALIZED (
         SELECT coalesce(sum(octet_length(piece)), 0) * {bindings.bind(periods, "bigint")}
@@ -85,6 +86,20 @@ def build_statement(
              FROM groups, size) AS given ON state.is_same
      ORDER BY place"""  # noqa: S608 - columns are whitelisted, values bound
     return Statement(sql, tuple(bindings.values), groups_max)
+
+
+def _one_group(state: str, rows: str, value: str, *, has_periods: bool) -> str:
+    """Without joins, order and sizes: planning them takes longer than running them. A query for a
+    value of its own is run when it is asked for, so nothing is read for another state."""
+    cells = f"ARRAY['1', {value}]"
+    if has_periods:
+        cells = f"ARRAY[{listed('period::text')}, {listed(value)}]"
+    return f"""
+    WITH state AS MATERIALIZED ({state}
+    )
+    SELECT version, is_same, definition,
+           CASE WHEN is_same THEN (SELECT {cells} FROM ({rows}) AS totals) END AS cells
+      FROM state"""  # noqa: S608 - identifiers of ours, values bound
 
 
 def _value(measure: Measure, *, invert_sign: bool) -> str:

@@ -20,7 +20,9 @@ import asyncpg
 
 from services.aggregator.deadlines import seconds_left
 from services.aggregator.registers import Place, Registers, Seen, look
-from shared.database.pool import Connection, Database
+from shared.database.pool import Connection
+from shared.database.replica import Found, ReadSources, Source
+from shared.database.spans import called
 from shared.errors import InvalidArgumentError
 
 # So often what is known may have changed meanwhile; then it is held still.
@@ -59,16 +61,23 @@ class Read(Generic[A]):
 class Reader:
     """For any number of questions at once."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, sources: ReadSources) -> None:
+        self._sources = sources
         self._registers = Registers()
 
     async def read(
         self, place: Place | None, ask: Ask[A], *, deadline: datetime, anew: bool
-    ) -> Read[A]:
+    ) -> Found[Read[A]]:
         """`anew`: look at the register first, for a question that may need nothing else."""
+        return await self._sources.read(
+            lambda source: self._read(source, place, ask, deadline=deadline, anew=anew)
+        )
+
+    async def _read(
+        self, source: Source, place: Place | None, ask: Ask[A], *, deadline: datetime, anew: bool
+    ) -> Read[A]:
         seconds = seconds_left(deadline)
-        async with self._database.acquire(seconds_max=seconds) as connection:
+        async with source.acquire(seconds_max=seconds) as connection:
             one = _One(connection, self._registers, place, ask, deadline)
             for number in range(ATTEMPTS_MAX):
                 if (found := await one.attempt(anew=anew and number == 0)) is not None:
@@ -107,9 +116,10 @@ class _One(Generic[A]):
             raise RuntimeError("a question about no register was let through")
         if asked.statement is None:
             return Read(asked, (), known.version)
-        rows = await self.connection.fetch(
-            asked.statement.sql, *asked.statement.values, timeout=seconds_left(self.deadline)
-        )
+        with called("answer_question"):
+            rows = await self.connection.fetch(
+                asked.statement.sql, *asked.statement.values, timeout=seconds_left(self.deadline)
+            )
         if rows and rows[0]["is_same"]:
             return Read(asked, rows, rows[0]["version"])
         if self.place is not None:

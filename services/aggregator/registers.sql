@@ -16,7 +16,7 @@ WITH asked AS MATERIALIZED (
                           extract(epoch FROM u.first_bucket), extract(epoch FROM u.last_bucket))
                           ORDER BY u.rollup_id)
                  FROM rollups u
-                WHERE u.store_id = r.store_id AND u.register_id = r.register_id)
+                WHERE u.store_id = $3::bigint AND u.register_id = r.register_id)
            )::text AS definition
       FROM registers r
      WHERE r.store_id = $3::bigint AND r.register_id = $4::bigint

@@ -92,7 +92,28 @@ class _Writer:
                AND b.bucket >= {self.bindings.bind(run[0].low, "timestamptz")}
                AND b.bucket < {self.bindings.bind(run[-1].high, "timestamptz")}"""  # noqa: S608 - identifiers of ours, values bound
 
+    def alone(self, listed: Sequence[Stretch]) -> tuple[str, str, str, str] | None:
+        """(low, high, period, sign) of a stretch that is the only one, as most are of a question
+        without periods: no join has to be planned for it."""
+        if len(listed) > 1:
+            return None
+        bind, one = self.bindings.bind, listed[0]
+        return (
+            bind(one.low, "timestamptz"),
+            bind(one.high, "timestamptz"),
+            bind(one.period, "int"),
+            bind(one.sign, "int"),
+        )
+
     def buckets(self, rollup: Rollup, listed: Sequence[Stretch]) -> str:
+        if one := self.alone(listed):
+            low, high, period, sign = one
+            return f"""
+            SELECT {period} AS period, {self.keys(rollup)}{sign} * b.items AS items,
+                   {self.amount(f"{sign} * b.amount")} AS amount
+                   {self.extremes("b.low", "b.high")}
+              FROM rollup_rows b
+             WHERE {self.rollup_is(rollup)} AND b.bucket >= {low} AND b.bucket < {high}"""  # noqa: S608 - identifiers of ours, values bound
         return f"""
             SELECT s.period, {self.keys(rollup)}s.sign * b.items AS items,
                    {self.amount("s.sign * b.amount")} AS amount{self.extremes("b.low", "b.high")}
@@ -101,6 +122,15 @@ class _Writer:
                 ON {self.rollup_is(rollup)} AND b.bucket >= s.low AND b.bucket < s.high"""  # noqa: S608 - identifiers of ours, values bound
 
     def items(self, listed: Sequence[Stretch], synced_version: int) -> str:
+        if one := self.alone(listed):
+            low, high, period, sign = one
+            return f"""
+            SELECT {period} AS period, {self.values()}{sign}::bigint AS items,
+                   {self.amount(f"{sign} * i.amount")} AS amount
+                   {self.extremes("i.amount", "i.amount")}
+              FROM register_items i
+             WHERE {self.register_is()} AND i.originated_at >= {low} AND i.originated_at < {high}
+               AND i.version <= {self.bindings.bind(synced_version, "bigint")}"""  # noqa: S608 - identifiers of ours, values bound
         return f"""
             SELECT s.period, {self.values()}s.sign::bigint AS items,
                    {self.amount("s.sign * i.amount")} AS amount
@@ -164,14 +194,19 @@ def _is_a_cell_each(rollup: Rollup, run: Sequence[Stretch], totals: Totals) -> b
 def _added_up(writer: _Writer, parts: Sequence[str]) -> str:
     """The parts' rows with the same period and group, as one."""
     aliases = "".join(f"{alias}, " for alias in writer.aliases)
-    keys = ", ".join(str(number) for number in range(1, len(writer.aliases) + 2))
+    if writer.totals.periods is None and not aliases:
+        # All of it is one cell, in period 1.
+        period, grouped = "1 AS period", ""
+    else:
+        keys = ", ".join(str(number) for number in range(1, len(writer.aliases) + 2))
+        period, grouped = "period", f"GROUP BY {keys}"
     # Counts as integers of four bytes: their sum is one of eight, which is much cheaper to add up
     # than the decimal that eight would make. A bucket of two billion items would be an error.
     return f"""
-        SELECT period, {aliases}sum(items::int) AS items, sum(amount) AS amount
+        SELECT {period}, {aliases}sum(items::int) AS items, sum(amount) AS amount
                {writer.extremes("min(low)", "max(high)")}
           FROM ({" UNION ALL ".join(parts)}) AS parts
-         GROUP BY {keys}
+         {grouped}
         HAVING sum(items::int) > 0"""  # noqa: S608 - identifiers of ours, values bound
 
 

@@ -11,6 +11,7 @@ from shared.settings import (
     FailpointSettings,
     OperationsSettings,
     TelemetrySettings,
+    TracingSettings,
 )
 
 
@@ -40,6 +41,8 @@ class AggregatorSettings(BaseSettings):
     rollup_overhead_rows: int = Field(default=2_000, ge=-1, le=1_000_000)
     # A question by columns that reads more than this wishes for a rollup.
     wish_rows_min: int = Field(default=50_000, ge=0)
+    # So long a question waits for the replica, if there is one, before it goes to the primary.
+    replica_wait_seconds: float = Field(default=0.1, ge=0, le=60)
 
 
 class AggregatorServiceSettings(BaseSettings):
@@ -50,4 +53,5 @@ class AggregatorServiceSettings(BaseSettings):
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     operations: OperationsSettings = Field(default_factory=OperationsSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    tracing: TracingSettings = Field(default_factory=TracingSettings)
     failpoints: FailpointSettings = Field(default_factory=FailpointSettings)

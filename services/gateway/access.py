@@ -15,7 +15,8 @@ from aiohttp.typedefs import Handler
 
 from services.gateway import problems
 from services.gateway.dependencies import dependencies
-from services.gateway.rate_limits import RateLimits
+from services.gateway.rate_limits import Allowance, RateLimits
+from services.gateway.strangers import Strangers
 from shared.contracts.message import ID_MAX
 from shared.database import accounts
 from shared.database.accounts import Principal, Scope, Store
@@ -25,12 +26,18 @@ from shared.errors import InvalidArgumentError
 
 STORE_HEADER = "Tallyport-Store"
 PRINCIPAL = web.RequestKey("principal", Principal)
-RATE_LIMITS = web.AppKey("rate_limits", RateLimits)
+ALLOWANCE = web.RequestKey("allowance", Allowance)
+RATE_LIMITS = web.AppKey("rate_limits", RateLimits[int])
+STRANGERS = web.AppKey("strangers", Strangers)
 _PUBLIC_ROOTS = frozenset(
-    {"", "assets", "healthz", "readyz", "metrics", "openapi.json", "asyncapi.json", "rels"}
+    {
+        *("", "assets", "docs", "openapi.json", "asyncapi.json", "rels"),
+        *("healthz", "readyz", "metrics"),
+    }
 )
 _UNAUTHENTICATED = "a valid bearer token is required"
 _TOO_MANY = "the token has made more requests than one may make in this time"
+_GUESSED = "more tokens that nobody has came from this address than may come in this time"
 _ID_DIGITS_MAX = 18
 NOBODYS_STORE = ID_MAX
 
@@ -48,26 +55,57 @@ async def require_token(request: web.Request, handler: Handler) -> web.StreamRes
     """Let nobody in without a valid token, but to the public paths."""
     if request.path.strip("/").split("/")[0] in _PUBLIC_ROOTS:
         return await handler(request)
-    principal = await _principal(request)
+    token = _token(request)
+    if token is None:
+        return _refuse(request)
+    tokens, strangers = dependencies(request).tokens, request.app[STRANGERS]
+    if not tokens.knows(token):
+        seconds = strangers.wait_seconds(request)
+        if seconds is not None:
+            return _put_off(request, _GUESSED, seconds)
+    principal = await tokens.principal(token)
     if principal is None:
-        return problems.respond(
-            request, 401, _UNAUTHENTICATED, headers={"WWW-Authenticate": "Bearer"}
-        )
+        strangers.count(request)
+        return _refuse(request)
     structlog.contextvars.bind_contextvars(token_id=principal.token_id)
-    seconds = request.app[RATE_LIMITS].wait_seconds(principal.token_id)
-    if seconds is not None:
-        return problems.respond(
-            request, 429, _TOO_MANY, headers={"Retry-After": str(math.ceil(seconds))}
-        )
+    allowance = request.app[RATE_LIMITS].take(principal.token_id)
+    if allowance is not None:
+        request[ALLOWANCE] = allowance
+        if allowance.wait_seconds is not None:
+            return _put_off(request, _TOO_MANY, allowance.wait_seconds)
     request[PRINCIPAL] = principal
     return await handler(request)
 
 
-async def _principal(request: web.Request) -> Principal | None:
+def _refuse(request: web.Request) -> web.Response:
+    return problems.respond(request, 401, _UNAUTHENTICATED, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _put_off(request: web.Request, why: str, seconds: float) -> web.Response:
+    return problems.respond(request, 429, why, headers={"Retry-After": str(math.ceil(seconds))})
+
+
+async def tell_allowance(request: web.Request, response: web.StreamResponse) -> None:
+    """On whatever a token is answered: what it may still do, in the fields of the IETF's draft
+    (draft-ietf-httpapi-ratelimit-headers-11). `t` never ends behind `Retry-After`, as it asks."""
+    allowance = request.get(ALLOWANCE)
+    if allowance is not None:
+        limits = request.app[RATE_LIMITS]
+        wait = allowance.wait_seconds
+        seconds = math.ceil(allowance.full_seconds if wait is None else wait)
+        window = max(1, math.ceil(limits.filling_seconds))
+        response.headers["RateLimit"] = f'"token";r={allowance.left};t={seconds}'
+        response.headers["RateLimit-Policy"] = f'"token";q={limits.at_once};w={window}'
+
+
+def _token(request: web.Request) -> str | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        return None
-    return await dependencies(request).tokens.principal(token.strip())
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+async def _principal(request: web.Request) -> Principal | None:
+    token = _token(request)
+    return None if token is None else await dependencies(request).tokens.principal(token)
 
 
 async def is_still_let_in(request: web.Request) -> bool:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import structlog
 from aiohttp import web
 
-from services.gateway.access import RATE_LIMITS, require_token
+from services.gateway.access import RATE_LIMITS, STRANGERS, require_token, tell_allowance
 from services.gateway.admission import IN_HAND, InHand, admit
 from services.gateway.connections import GuardedSite
 from services.gateway.dependencies import DEPENDENCIES, Dependencies
@@ -22,11 +22,13 @@ from services.gateway.rate_limits import RateLimits
 from services.gateway.report_watch import ReportWatch
 from services.gateway.routes import add_routes
 from services.gateway.settings import GatewayServiceSettings
+from services.gateway.strangers import Strangers
 from services.gateway.tokens import Tokens
 from services.gateway.upload_room import UploadRoom
 from shared.database.pool import Database
 from shared.listening import Listener
 from shared.messaging.connection import Broker
+from shared.messaging.other_replies import OtherReplies
 from shared.messaging.publisher import Publisher
 from shared.messaging.rpc_client import RpcClient
 from shared.objects import ObjectStore
@@ -56,6 +58,8 @@ async def serve(settings: GatewayServiceSettings, stop: asyncio.Event) -> None:
         ):
             await stop.wait()
             readiness.start_draining()
+            # Still here, and not ready: whoever shares out requests is to see it in time.
+            await asyncio.sleep(settings.gateway.leave_seconds)
             parts.dependencies.watch.end()
 
 
@@ -82,6 +86,8 @@ async def connect(settings: GatewayServiceSettings) -> AsyncIterator[Connected]:
         ObjectStore.open(settings.object_store) as objects,
     ):
         rpc = RpcClient(broker)
+        others = OtherReplies(broker)
+        others.start()
         starting = asyncio.create_task(rpc.start())
         try:
             # One connection for all that this process wants to hear of.
@@ -105,6 +111,7 @@ async def connect(settings: GatewayServiceSettings) -> AsyncIterator[Connected]:
             starting.cancel()
             await asyncio.wait({starting})
             await rpc.stop()
+            await others.stop()
 
 
 def make_app(dependencies: Dependencies, readiness: Readiness) -> web.Application:
@@ -112,14 +119,20 @@ def make_app(dependencies: Dependencies, readiness: Readiness) -> web.Applicatio
     # Bodies are read by `bodies`, each with its own limit; aiohttp's would count none of them.
     app = web.Application(middlewares=[observe, admit, require_token])
     app[DEPENDENCIES] = dependencies
+    settings = dependencies.settings.gateway
     app[RATE_LIMITS] = RateLimits(
-        per_second=dependencies.settings.gateway.requests_per_second,
-        at_once=dependencies.settings.gateway.requests_at_once,
+        per_second=settings.requests_per_second, at_once=settings.requests_at_once
     )
+    app[STRANGERS] = Strangers(
+        per_second=settings.unknown_tokens_per_second,
+        at_once=settings.unknown_tokens_at_once,
+        header=settings.address_header,
+    )
+    app.on_response_prepare.append(tell_allowance)
     app[PAGE] = Page()
-    app[IN_HAND] = InHand(dependencies.settings.gateway.requests_max)
-    app[UPLOADS] = UploadRoom(dependencies.settings.gateway.batches_bytes_max)
-    app[STREAMS] = asyncio.Semaphore(dependencies.settings.gateway.item_streams_max)
+    app[IN_HAND] = InHand(settings.requests_max)
+    app[UPLOADS] = UploadRoom(settings.batches_bytes_max)
+    app[STREAMS] = asyncio.Semaphore(settings.item_streams_max)
     app.add_routes(operations_routes(readiness))
     add_routes(app)
     return app

@@ -6,6 +6,7 @@ none can be left out. Goes out: the document. We receive commands and answer the
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import orjson
@@ -115,11 +116,17 @@ def _messages() -> dict[str, Any]:
     return messages
 
 
+def _summary(message: type[Message]) -> str:
+    """What its class says first. A summary is plain text."""
+    told = inspect.getdoc(message) or ""
+    return " ".join(told.partition("\n\n")[0].replace("`", "'").split())
+
+
 def _message(kind: str, message: type[Message]) -> dict[str, Any]:
     return {
         "name": kind,
         "title": kind,
-        "summary": (message.__doc__ or "").partition("\n")[0],
+        "summary": _summary(message),
         "contentType": CONTENT_TYPE,
         "correlationId": {"location": "$message.header#/correlation_id"},
         "payload": {"$ref": f"#/components/schemas/{message.__name__}"},
@@ -215,7 +222,7 @@ def _command(route: Route, queue: Queue) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "action": "receive",
         "channel": {"$ref": f"#/channels/{queue.name}"},
-        "summary": (route.message.__doc__ or "").partition("\n")[0],
+        "summary": _summary(route.message),
         "messages": [{"$ref": f"#/channels/{queue.name}/messages/{route.kind}"}],
         "bindings": {"amqp": {"ack": True, "bindingVersion": "0.3.0"}},
     }
@@ -235,6 +242,6 @@ def _event(kind: str) -> dict[str, Any]:
     return {
         "action": "send",
         "channel": {"$ref": f"#/channels/{EVENTS_EXCHANGE}"},
-        "summary": (EVENTS[kind].__doc__ or "").partition("\n")[0],
+        "summary": _summary(EVENTS[kind]),
         "messages": [{"$ref": f"#/channels/{EVENTS_EXCHANGE}/messages/{kind}"}],
     }

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import jiter
-from aiohttp import web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import ContentEncodingError
 
 from services.gateway.dependencies import dependencies
@@ -22,15 +22,33 @@ CHUNK_BYTES = 64 * 1024
 # Records compress 5 to 50 times; deflate can do a thousand.
 AIR_TIMES_MAX = 200
 AIR_BYTES_MAX = 8 * 1024 * 1024
+_NOT_AS_SAID = "the body is not encoded as Content-Encoding or Transfer-Encoding says"
 FORM = "application/x-www-form-urlencoded"
+
+
+async def expected(request: web.Request) -> None:
+    """What aiohttp calls for a request with `Expect`, before anybody has looked at its token: no
+    `100 Continue` yet, see `chunks`."""
+    if request.headers[hdrs.EXPECT].lower() != "100-continue":
+        raise web.HTTPExpectationFailed(text="the only expectation that is met is 100-continue")
+
+
+async def _tell_to_send(request: web.Request) -> None:
+    if hdrs.EXPECT not in request.headers or request.version < HttpVersion11:
+        return
+    if not (request.content.is_eof() or request.content.total_bytes):
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # of the answer, which is still to come
 
 
 async def chunks(request: web.Request) -> AsyncIterator[bytes]:
     """The body as it arrives, decompressed. A caller that goes silent, or sends so slowly that it
     means to hold us up, is answered 408; one whose body is nothing but air, 413. Only the time
-    that we wait for the caller counts, not the time that it waits for us."""
+    that we wait for the caller counts, not the time that it waits for us. One that waits to be
+    told so (`Expect: 100-continue`) is told to send it."""
     settings = dependencies(request).settings.gateway
     content = request.content
+    await _tell_to_send(request)
     loop = asyncio.get_running_loop()
     waited, received = 0.0, 0
     while True:
@@ -43,7 +61,7 @@ async def chunks(request: web.Request) -> AsyncIterator[bytes]:
                 reason=f"no body for {settings.body_idle_seconds:g} seconds"
             ) from None
         except (web.RequestPayloadError, ContentEncodingError):
-            raise MalformedError("the body is not encoded as Content-Encoding says") from None
+            raise MalformedError(_NOT_AS_SAID) from None
         if not chunk:
             return
         waited += loop.time() - began
@@ -82,7 +100,7 @@ def _read_at_once(request: web.Request) -> bytes:
     try:
         return request.content.read_nowait()
     except (web.RequestPayloadError, ContentEncodingError):
-        raise MalformedError("the body is not encoded as Content-Encoding says") from None
+        raise MalformedError(_NOT_AS_SAID) from None
 
 
 def parse_json(body: bytes) -> Any:

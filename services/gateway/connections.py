@@ -5,8 +5,8 @@ short answer and the end of the connection: too many (503), a head that does not
 none (400). A caller that does not take its answer is cut off. All of it before a token is looked
 at: whoever we do not know must not cost more than a socket for some seconds.
 
-aiohttp bounds the size of a head, pipelined requests and decompression itself, and closes idle
-connections; it has no limits for those above.
+aiohttp bounds the size of a head, pipelined requests and decompression itself, refuses lengths that
+contradict each other, and closes idle connections; what it lacks is here and in `framing`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from aiohttp.web_request import BaseRequest
 from prometheus_client import Counter as Metric
 from prometheus_client import Gauge
 
+from services.gateway import framing
 from services.gateway.settings import GatewaySettings
 
 # For a refused caller to read why; and how many may do so at once.
@@ -102,7 +103,15 @@ class Doorkeeper:
 class GuardedConnection(web.RequestHandler):
     """aiohttp's connection, and the limits that it lacks."""
 
-    __slots__ = ("_body", "_doorkeeper", "_head_timer", "_is_refused", "_peer", "_write_timer")
+    __slots__ = (
+        "_body",
+        "_body_wire_bytes",
+        "_doorkeeper",
+        "_head_timer",
+        "_is_refused",
+        "_peer",
+        "_write_timer",
+    )
 
     def __init__(
         self, doorkeeper: Doorkeeper, server: web.Server, *, keepalive_seconds: float
@@ -119,6 +128,8 @@ class GuardedConnection(web.RequestHandler):
         self._is_refused = False
         # Of the newest request: what comes once it is complete is the head of the next one.
         self._body: StreamReader | None = None
+        # What came on the line behind its head, chunk headers and all.
+        self._body_wire_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -149,11 +160,16 @@ class GuardedConnection(web.RequestHandler):
         if self._is_refused:
             self._say_why()
             return
-        before = self._request_count
-        is_head = self._body is None or self._body.is_eof()
+        before, body = self._request_count, self._body
+        is_head = body is None or body.is_eof()
         super().data_received(data)
+        if not is_head and body is not None:
+            self._body_wire_bytes += len(data)
+            framing.judge_body(body, self._body_wire_bytes)
         if self._request_count != before:
+            framing.judge_heads(self._messages, body)
             self._body = self._messages[-1][1] if self._messages else None
+            self._body_wire_bytes = 0
             if self._head_timer is not None:
                 self._head_timer.cancel()
                 self._head_timer = None
@@ -179,11 +195,13 @@ class GuardedConnection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """What is no HTTP, or breaks its limits: told in one line, and not worth a trace."""
-        if status != 400 or request.writer.output_size > 0:
+        if status not in (400, 501) or request.writer.output_size > 0:
             return super().handle_error(request, status, exc, message)
         _REFUSED.labels("malformed").inc()
         if isinstance(exc, ContentEncodingError):
             status, text = 415, "the Content-Encoding is not one of gzip, deflate"
+        elif status == 501:
+            text = message or ""
         else:
             text = (message or "").strip().partition("\n")[0].rstrip(":")
             text = f"this is no HTTP request: {text}"

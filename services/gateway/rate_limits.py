@@ -1,20 +1,35 @@
-"""How many requests a token may make: so many a second, and so many at once before that counts.
+"""How many requests somebody may make: so many a second, and so many at once before that counts.
 
-Comes in: a token's id. Goes out: None, or after how many seconds there is room for one more. Each
-process counts for itself, in memory: with four gateways a token gets up to four times as much.
-What it costs is a look into a dictionary; what it holds is one number for each token that was seen
-in the last seconds.
+Comes in: who it is (a token's id, an address). Goes out: whether there is room for one more, and
+how much is left. Each process counts for itself, in memory: with four gateways a token gets up to
+four times as much. What it costs is a look into a dictionary; what it holds is one number for each
+that was seen in the last seconds, of `KEYS_MAX` at most.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Generic, NamedTuple, TypeVar
 
-TOKENS_MAX = 10_000
+KEYS_MAX = 10_000
+# Sums of fractions of a second are not exact.
+_TOLERANCE = 1e-6
+
+Key = TypeVar("Key", bound=Hashable)
 
 
-class RateLimits:
+class Allowance(NamedTuple):
+    """What there is after a request. `wait_seconds` is None, or it was one too many and there is
+    room for one after so long; `left` could follow at once; `full_seconds` until all are there."""
+
+    wait_seconds: float | None
+    left: int
+    full_seconds: float
+
+
+class RateLimits(Generic[Key]):
     """A token bucket each, told by when it will be full again."""
 
     def __init__(
@@ -25,27 +40,39 @@ class RateLimits:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """No limit with `per_second` 0."""
+        self.at_once = at_once
         self._gap_seconds = 1.0 / per_second if per_second else 0.0
-        self._filling_seconds = at_once * self._gap_seconds
+        self.filling_seconds = at_once * self._gap_seconds
         self._clock = clock
-        self._full_at: dict[int, float] = {}
+        self._full_at: dict[Key, float] = {}
 
-    def wait_seconds(self, token_id: int) -> float | None:
-        """Count a request, unless it is one too many: that one does not count."""
+    def take(self, key: Key) -> Allowance | None:
+        """Count a request, unless it is one too many: that one does not count. None: no limit."""
         if not self._gap_seconds:
             return None
         now = self._clock()
-        full_at = max(self._full_at.get(token_id, now), now) + self._gap_seconds
-        excess = full_at - now - self._filling_seconds
-        # Sums of fractions of a second are not exact.
-        if excess > self._gap_seconds * 1e-6:
-            return excess
-        if token_id not in self._full_at and len(self._full_at) >= TOKENS_MAX:
+        before = max(self._full_at.get(key, now), now)
+        wait = self._wait_seconds(before, now)
+        if wait is not None:
+            return Allowance(wait, 0, before - now)
+        if key not in self._full_at and len(self._full_at) >= KEYS_MAX:
             self._forget(now)
-        self._full_at[token_id] = full_at
-        return None
+        self._full_at[key] = full_at = before + self._gap_seconds
+        left = (self.filling_seconds - (full_at - now)) / self._gap_seconds
+        return Allowance(None, math.floor(left + _TOLERANCE), full_at - now)
+
+    def wait_seconds(self, key: Key) -> float | None:
+        """None, or after how long there is room for one more. Counts nothing."""
+        if not self._gap_seconds:
+            return None
+        now = self._clock()
+        return self._wait_seconds(max(self._full_at.get(key, now), now), now)
+
+    def _wait_seconds(self, full_at: float, now: float) -> float | None:
+        excess = full_at + self._gap_seconds - now - self.filling_seconds
+        return excess if excess > self._gap_seconds * _TOLERANCE else None
 
     def _forget(self, now: float) -> None:
         """Those that are full, as if they had never been used; all, if there is none."""
-        used = {token_id: at for token_id, at in self._full_at.items() if at > now}
-        self._full_at = used if len(used) <= TOKENS_MAX // 2 else {}
+        used = {key: at for key, at in self._full_at.items() if at > now}
+        self._full_at = used if len(used) <= KEYS_MAX // 2 else {}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from aiohttp import web
 
+from services.gateway import bodies
 from services.gateway.asyncapi import asyncapi_page
 from services.gateway.handlers import (
     aggregates,
@@ -27,15 +30,20 @@ _ID = "{id:[0-9]+}"
 def add_routes(app: web.Application) -> None:
     """Every path of docs/http.md. A method that is not here is a 405 that names those that are."""
     router = app.router
+    # Whoever asks first whether to send a body is answered once somebody wants it.
+    post = partial(router.add_route, "POST", expect_handler=bodies.expected)
+    patch = partial(router.add_route, "PATCH", expect_handler=bodies.expected)
     router.add_get("/", entry.root)
     router.add_get("/assets/{name}", page_files.asset)
     router.add_get("/openapi.json", openapi_page())
     router.add_get("/asyncapi.json", asyncapi_page())
+    router.add_get("/docs", page_files.calls)
+    router.add_get("/docs/messages", page_files.messages)
     router.add_get("/rels/{rel}", entry.relation)
     router.add_get(f"/users/{_ID}", entry.user)
     router.add_get("/store", store.find)
 
-    router.add_post("/reports", reports.create)
+    post("/reports", reports.create)
     router.add_get("/reports", report_collection.collection)
     router.add_route("OPTIONS", "/reports", reports.options)
     # The seed writes the self link as /report/{id} and the collection as /reports: both work.
@@ -44,18 +52,18 @@ def add_routes(app: web.Application) -> None:
         router.add_delete(path, reports.remove)
         router.add_route("OPTIONS", path, reports.options)
         router.add_get(f"{path}/events", report_events.events)
-    router.add_post("/reports/query", aggregates.query)
-    router.add_post("/reports/{measure:[^/]*[^/0-9][^/]*}", aggregates.measure)
+    post("/reports/query", aggregates.query)
+    post("/reports/{measure:[^/]*[^/0-9][^/]*}", aggregates.measure)
 
-    router.add_post("/registers", registers.create)
+    post("/registers", registers.create)
     router.add_get("/registers", registers.collection)
     router.add_get(f"/registers/{_ID}", registers.find)
-    router.add_patch(f"/registers/{_ID}", registers.update)
+    patch(f"/registers/{_ID}", registers.update)
     router.add_get(f"/registers/{_ID}/dimensions", dimensions.labels)
     router.add_get(f"/registers/{_ID}/dimensions/{{label}}", dimensions.values)
     router.add_get(f"/registers/{_ID}/items", items.listing)
-    router.add_post(f"/registers/{_ID}/items", records.items)
-    router.add_post(f"/registers/{_ID}/items/void", records.void)
-    router.add_post("/customers", records.customers)
-    router.add_post("/transactions", records.transactions)
-    router.add_post("/subscriptions", records.subscriptions)
+    post(f"/registers/{_ID}/items", records.items)
+    post(f"/registers/{_ID}/items/void", records.void)
+    post("/customers", records.customers)
+    post("/transactions", records.transactions)
+    post("/subscriptions", records.subscriptions)

@@ -14,6 +14,7 @@ from shared.settings import (
     OperationsSettings,
     ReportSettings,
     TelemetrySettings,
+    TracingSettings,
 )
 
 MIB = 1024 * 1024
@@ -41,12 +42,19 @@ class GatewaySettings(BaseSettings):
     connections_per_peer_max: int = Field(default=2_000, ge=1, le=1_000_000)
     # More than the aggregators work on and let wait, each with a body of `body_bytes_max` at most.
     requests_max: int = Field(default=256, ge=1, le=100_000)
+    # After SIGTERM it still answers so long, `/readyz` with 503, for balancers to look elsewhere.
+    leave_seconds: float = Field(default=1.0, ge=0, le=300)
     keepalive_seconds: float = Field(default=15.0, gt=0, le=3_600)
     # How long a token may be taken for good without asking; revoked ones are told of at once.
     token_seconds: float = Field(default=2.0, ge=0, le=60)
     # Of each token, in each process: in the long run, and at once before that counts. 0: no limit.
     requests_per_second: float = Field(default=500.0, ge=0, le=1_000_000)
     requests_at_once: int = Field(default=1_000, ge=1, le=1_000_000)
+    # Of each address, in each process; 0: no limit. Behind a proxy all callers have one address,
+    # unless a header of the proxy is believed.
+    unknown_tokens_per_second: float = Field(default=10.0, ge=0, le=1_000_000)
+    unknown_tokens_at_once: int = Field(default=300, ge=1, le=1_000_000)
+    address_header: str | None = Field(default=None, pattern="^[A-Za-z0-9-]{1,64}$")
     query_seconds: float = Field(default=10.0, gt=0, le=600)
     record_seconds: float = Field(default=30.0, gt=0, le=600)
     batch_records: int = Field(default=2_000, ge=1, le=10_000)
@@ -74,4 +82,5 @@ class GatewayServiceSettings(BaseSettings):
     downloads: DownloadSettings = Field(default_factory=DownloadSettings)
     operations: OperationsSettings = Field(default_factory=OperationsSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    tracing: TracingSettings = Field(default_factory=TracingSettings)
     failpoints: FailpointSettings = Field(default_factory=FailpointSettings)

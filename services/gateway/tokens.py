@@ -2,7 +2,8 @@
 
 Comes in: a token's text. Goes out: its `Principal`, or None. Only tokens that let in are
 remembered, for `seconds` at most and never past their expiry, and only while this process hears of
-revocations (`Listener`): one empties the memory at once, and a lost line shuts it.
+revocations (`Listener`): one empties the memory at once, and a lost line shuts it. That a token has
+been let in is known for longer, and lets nobody in.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Tokens:
         self._database = database
         self._seconds = seconds
         self._remembered: dict[bytes, _Remembered] = {}
+        self._known: dict[bytes, None] = {}
         self._forgotten = forgotten
         self._listener = listener
         listener.hear(accounts.REVOKED_CHANNEL, self._forget)
@@ -54,13 +56,19 @@ class Tokens:
             return found.principal
         return await self._look_up(digest, now)
 
+    def knows(self, text: str) -> bool:
+        """Whether it was let in when it was last looked up, however long ago."""
+        return accounts.digest_of(text) in self._known
+
     async def _look_up(self, digest: bytes, now: float) -> Principal | None:
         revocations = self._revocations
         async with self._database.acquire() as connection:
             bearer = await accounts.find_bearer(connection, digest)
         if bearer is None:
             self._remembered.pop(digest, None)
+            self._known.pop(digest, None)
             return None
+        self._know(digest)
         # One that was revoked while we asked is not remembered.
         if self._listener.is_listening and self._revocations == revocations:
             if len(self._remembered) >= TOKENS_MAX:
@@ -69,6 +77,11 @@ class Tokens:
             seconds = min(self._seconds, bearer.seconds_left)
             self._remembered[digest] = _Remembered(bearer.principal, now + seconds)
         return bearer.principal
+
+    def _know(self, digest: bytes) -> None:
+        self._known[digest] = None
+        if len(self._known) > TOKENS_MAX:
+            del self._known[next(iter(self._known))]
 
     def _forget(self, _said: str | None) -> None:
         self._revocations += 1

@@ -11,10 +11,11 @@ from services.recorder.handlers import handlers_of, wish_handlers_of
 from services.recorder.record_items import ItemRecorder
 from services.recorder.rollup_keeper import RollupKeeper
 from services.recorder.settings import RecorderServiceSettings
-from shared.contracts.routes import RECORDS, ROLLUP_WISHES
+from shared.contracts.routes import DEAD_QUEUE, RECORDS, ROLLUP_WISHES
 from shared.database.pool import Database
 from shared.messaging.connection import Broker
 from shared.messaging.consumer import Consumer
+from shared.messaging.depths import watch_depths
 from shared.messaging.publisher import Publisher
 from shared.operations import operations_server
 from shared.relay import Relay
@@ -47,7 +48,11 @@ async def serve(settings: RecorderServiceSettings, stop: asyncio.Event) -> None:
         wishes = Consumer(broker, ROLLUP_WISHES, wish_handlers_of(keeper))
         checks = {"database": database.problem, "broker": broker_problem}
         async with (
-            background(relay=relay.run(), rollups=keeper.run()),
+            background(
+                relay=relay.run(),
+                rollups=keeper.run(),
+                depths=watch_depths(broker, [RECORDS.name, ROLLUP_WISHES.name, DEAD_QUEUE]),
+            ),
             operations_server(settings.operations, checks) as readiness,
         ):
             await consumer.start()

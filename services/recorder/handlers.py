@@ -68,10 +68,11 @@ def handlers_of(
     }
     written = {ItemBatch, RecordColumns, VoidItem, RecordTransactions}
 
-    def recorded(message: Any) -> None:
+    def recorded(message: Any, saved: Recorded) -> None:
         promised()
         if type(message) in written:
-            keeper.recorded(message.store_id, getattr(message, "register_id", None))
+            register_id = getattr(message, "register_id", None)
+            keeper.recorded(message.store_id, register_id, items=saved.inserted)
 
     return {kind: _told(use_case, recorded) for kind, use_case in use_cases.items()}
 
@@ -85,7 +86,7 @@ def wish_handlers_of(keeper: RollupKeeper) -> Mapping[type[Message], Handler]:
     return {RollupRequest: request_rollup}
 
 
-def _told(use_case: UseCase, recorded: Callable[[Any], None]) -> Handler:
+def _told(use_case: UseCase, recorded: Callable[[Any, Recorded], None]) -> Handler:
     """The use case with one line an outcome in the log, and its metrics."""
 
     async def handle(message: Any, delivery: Delivery) -> Saved:
@@ -102,7 +103,7 @@ def _told(use_case: UseCase, recorded: Callable[[Any], None]) -> Handler:
         seconds = time.monotonic() - began
         metrics.SECONDS.labels(message.kind).observe(seconds)
         if isinstance(saved, Recorded):
-            recorded(message)
+            recorded(message, saved)
             outcome = {
                 "inserted": saved.inserted,
                 "replaced": saved.replaced,

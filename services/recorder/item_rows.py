@@ -6,8 +6,9 @@ this way; handing the driver a tuple costs three, and an object for each item tw
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from shared.contracts.failures import FailureDetail
 from shared.contracts.item_columns import ItemColumns
@@ -80,22 +81,25 @@ def rows_of(items: ItemColumns, register: Register) -> ItemRows:
     return ItemRows(items, register)
 
 
-def _cells(values: Sequence[str | None], written: Mapping[str | None, str]) -> list[str]:
-    """As COPY reads them, some of them as given. Columns repeat themselves: each value is looked
-    at once."""
-    cells: dict[str | None, str] = {
-        value: _escaped(value) for value in set(values) if value is not None
-    }
-    cells.update(written)
-    return [*map(cells.__getitem__, values)]
+def _cells(values: list[Any], written: Mapping[str | None, str]) -> list[str]:
+    """As COPY reads them, some of them as given. Most columns hold nothing that is written
+    otherwise: those are what they are."""
+    distinct = set(values)
+    as_given = distinct & written.keys()
+    if _has_special(distinct - as_given):
+        cells = {value: _escaped(value) for value in distinct - as_given}
+        return [*map({**cells, **written}.__getitem__, values)]
+    return [*map(written.get, values, values)] if as_given else values
 
 
 def _keys(values: list[str]) -> list[str]:
     """The same for values that are all different, of which few hold what is written otherwise."""
+    return [*map(_escaped, values)] if _has_special(values) else values
+
+
+def _has_special(values: Iterable[str]) -> bool:
     joined = "".join(values)
-    if not any(special in joined for special in _ESCAPES):
-        return values
-    return [_escaped(value) for value in values]
+    return any(special in joined for special in _ESCAPES)
 
 
 def _escaped(value: str) -> str:

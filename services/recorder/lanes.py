@@ -11,14 +11,37 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from shared import tracing
 from shared.errors import UnavailableError
+from shared.tracing import Span
 
 K = TypeVar("K", bound=Hashable)
 B = TypeVar("B")
 R = TypeVar("R")
 Write = Callable[[K, Sequence[B]], Awaitable[Sequence[R | Exception]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Put(Generic[B, R]):
+    """A batch that waits, and the trace that it is a part of."""
+
+    batch: B
+    future: asyncio.Future[R]
+    trace: str | None
+
+
+def _writing(traces: Sequence[str | None]) -> Span:
+    """A group is written in the trace of its first batch that has one; the others are linked to it.
+    Not in whichever the writer was started in."""
+    several = [trace for trace in traces if trace is not None]
+    if not several:
+        return tracing.NOTHING
+    return tracing.within(
+        "record.group", tracing.Kind.INTERNAL, several[0], links=tuple(several[1:])
+    )
 
 
 class Lanes(Generic[K, B, R]):
@@ -29,16 +52,19 @@ class Lanes(Generic[K, B, R]):
         self._write = write
         self._size = size
         self._size_max = size_max
-        self._waiting: dict[K, deque[tuple[B, asyncio.Future[R]]]] = {}
+        self._waiting: dict[K, deque[_Put[B, R]]] = {}
         self._writers: dict[K, asyncio.Task[None]] = {}
 
     async def put(self, key: K, batch: B) -> R:
         """Have the batch written. Cancelled while it waits, it is not written; cancelled later,
         it may be."""
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(key, deque()).append((batch, future))
+        put = _Put(batch, future, tracing.traceparent())
+        self._waiting.setdefault(key, deque()).append(put)
         if key not in self._writers:
-            self._writers[key] = asyncio.create_task(self._drain(key), name=f"lane {key}")
+            self._writers[key] = asyncio.create_task(
+                self._drain(key), name=f"lane {key}", context=tracing.apart()
+            )
         return await future
 
     async def close(self) -> None:
@@ -48,41 +74,42 @@ class Lanes(Generic[K, B, R]):
             writer.cancel()
         await asyncio.gather(*writers, return_exceptions=True)
 
-    def _next_group(self, key: K) -> list[tuple[B, asyncio.Future[R]]]:
-        group: list[tuple[B, asyncio.Future[R]]] = []
+    def _next_group(self, key: K) -> list[_Put[B, R]]:
+        group: list[_Put[B, R]] = []
         waiting = self._waiting[key]
         size = 0
         while waiting:
-            batch, future = waiting[0]
-            size += self._size(batch)
+            first = waiting[0]
+            size += self._size(first.batch)
             if group and size > self._size_max:
                 break
             waiting.popleft()
-            if future.done():  # cancelled by whoever waited for it
-                size -= self._size(batch)
+            if first.future.done():  # cancelled by whoever waited for it
+                size -= self._size(first.batch)
                 continue
-            group.append((batch, future))
+            group.append(first)
         return group
 
     async def _drain(self, key: K) -> None:
-        group: list[tuple[B, asyncio.Future[R]]] = []
+        group: list[_Put[B, R]] = []
         try:
             while group := self._next_group(key):
-                outcomes = await self._outcomes(key, [batch for batch, _ in group])
-                for (_, future), outcome in zip(group, outcomes, strict=True):
-                    if future.done():
+                with _writing([put.trace for put in group]):
+                    outcomes = await self._outcomes(key, [put.batch for put in group])
+                for put, outcome in zip(group, outcomes, strict=True):
+                    if put.future.done():
                         continue
                     if isinstance(outcome, Exception):
-                        future.set_exception(outcome)
+                        put.future.set_exception(outcome)
                     else:
-                        future.set_result(outcome)
+                        put.future.set_result(outcome)
         finally:
             # Nothing is left but when the writer itself was stopped.
             left = [*group, *self._waiting.pop(key)]
             del self._writers[key]
-            for _, future in left:
-                if not future.done():
-                    future.set_exception(UnavailableError("the recorder is stopping"))
+            for put in left:
+                if not put.future.done():
+                    put.future.set_exception(UnavailableError("the recorder is stopping"))
 
     async def _outcomes(self, key: K, batches: Sequence[B]) -> Sequence[R | Exception]:
         try:

@@ -11,6 +11,7 @@ from shared.settings import (
     FailpointSettings,
     OperationsSettings,
     TelemetrySettings,
+    TracingSettings,
 )
 
 
@@ -41,4 +42,5 @@ class RecorderServiceSettings(BaseSettings):
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     operations: OperationsSettings = Field(default_factory=OperationsSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    tracing: TracingSettings = Field(default_factory=TracingSettings)
     failpoints: FailpointSettings = Field(default_factory=FailpointSettings)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from services.report_worker.failures import build_failure
 from services.report_worker.outcome import Ending, Outcome, failed_event
+from shared.contracts.reports import ReportBuild
+from shared.contracts.routes import build_queue
 from shared.database import outbox, report_builds, reports
 from shared.database.pool import PASSING_ERRORS, Database
 from shared.database.reports import Report
@@ -71,6 +73,29 @@ class Aftermath:
                 store_id=report.store_id, step=Step.REPORT_RELEASE
             ) as connection:
                 await report_builds.release_report(connection, report)
+
+    async def make_room(self, store_id: int) -> None:
+        """Send the store's next report that was put off to its queue, behind those of others. What
+        is missed here is sent by the reaper."""
+        with suppress(*PASSING_ERRORS):
+            async with self.database.transaction(
+                store_id=store_id, step=Step.REPORT_NEXT
+            ) as connection:
+                await report_builds.lock_builds(connection, store_id)
+                following = await report_builds.next_of_store(connection, store_id)
+                if following is None:
+                    return
+                await outbox.enqueue_command(
+                    connection,
+                    store_id,
+                    ReportBuild(
+                        store_id=store_id,
+                        report_id=following.report_id,
+                        traceparent=following.traceparent,
+                    ),
+                    queue=build_queue(large=following.is_large),
+                )
+            self.relay.wake()
 
     async def _retry(self, report: Report, spent: int, code: str, message: str) -> Report | None:
         delay_seconds = full_jitter(

@@ -24,12 +24,20 @@ from services.report_worker.request_report import ReportRequester
 from services.report_worker.settings import WorkerServiceSettings
 from shared.contracts.message import Message
 from shared.contracts.reports import ReportBuild, ReportRequest
-from shared.contracts.routes import BUILD_LARGE, BUILD_SMALL, REPORT_REQUESTS, Service
+from shared.contracts.routes import (
+    BUILD_LARGE,
+    BUILD_SMALL,
+    DEAD_QUEUE,
+    REPORT_REQUESTS,
+    Service,
+)
 from shared.database.pool import Database
+from shared.database.replica import ReadSources
 from shared.errors import UnavailableError
 from shared.messaging.connection import Broker
 from shared.messaging.consumer import Consumer
 from shared.messaging.delivery import Handler
+from shared.messaging.depths import watch_depths
 from shared.messaging.publisher import Publisher
 from shared.objects import ObjectStore
 from shared.operations import operations_server
@@ -54,6 +62,12 @@ async def serve(settings: WorkerServiceSettings, stop: asyncio.Event) -> None:
         Database.open(settings.database, name=NAME) as database,
         # Of its own: a COPY runs for minutes, and heartbeats must not wait for one to end.
         Database.open(_source(settings), name=f"{NAME} source", pool_max=connections) as source,
+        ReadSources.open(
+            source,
+            _source(settings),
+            lambda replica: Database.open(replica, name=f"{NAME} replica", pool_max=connections),
+            wait_seconds=settings.worker.replica_wait_seconds,
+        ) as sources,
         ObjectStore.open(settings.object_store, uploads_max=slots) as objects,
         Broker.open(settings.broker, NAME, wait=False) as broker,
     ):
@@ -63,7 +77,7 @@ async def serve(settings: WorkerServiceSettings, stop: asyncio.Event) -> None:
                 worker,
                 database,
                 Production(
-                    source,
+                    sources,
                     objects,
                     threads,
                     zip_over_bytes=settings.worker.zip_over_bytes,
@@ -107,7 +121,15 @@ async def serve(settings: WorkerServiceSettings, stop: asyncio.Event) -> None:
             }
             async with (
                 operations_server(settings.operations, checks) as readiness,
-                background(relay=relay.run(), reaper=reaper.run(), janitor=janitor.run()),
+                background(
+                    relay=relay.run(),
+                    reaper=reaper.run(),
+                    janitor=janitor.run(),
+                    depths=watch_depths(
+                        broker,
+                        [BUILD_SMALL.name, BUILD_LARGE.name, REPORT_REQUESTS.name, DEAD_QUEUE],
+                    ),
+                ),
             ):
                 await _wait_for_bucket(objects, stop)
                 await asyncio.gather(*(consumer.start() for consumer in consumers))
@@ -118,9 +140,12 @@ async def serve(settings: WorkerServiceSettings, stop: asyncio.Event) -> None:
 
 
 def _source(settings: WorkerServiceSettings) -> DatabaseSettings:
-    """The database as exports read it: no connection is kept open for them while none runs."""
+    """The database as exports read it: no connection is kept open for them while none runs. One
+    that waits for the others of its snapshot, or for the object store, holds nothing that anybody
+    waits for."""
+    seconds = settings.worker.build_seconds_max
     return settings.database.model_copy(
-        update={"pool_min": 0, "statement_seconds": settings.worker.build_seconds_max}
+        update={"pool_min": 0, "statement_seconds": seconds, "transaction_idle_seconds": seconds}
     )
 
 

@@ -42,9 +42,11 @@ class ReportBuilder:
     settings: WorkerSettings
     reports: ReportSettings
 
-    async def take(self, store_id: int, report_id: int) -> Report | None:
+    async def take(
+        self, store_id: int, report_id: int, *, traceparent: str | None = None
+    ) -> Report | None:
         """What to build for a message: its report, or one of a store whose turn it is before. Then
-        the message's report gets another message, behind those that wait."""
+        the message's report gets another message, behind those that wait, of the same trace."""
         async with self.database.transaction(
             store_id=EVERY_STORE, step=Step.REPORT_TAKE
         ) as connection:
@@ -53,7 +55,7 @@ class ReportBuilder:
             if owed is not None:
                 report = await self._claim(connection, owed.store_id, owed.report_id)
             if owed is not None and report is not None:
-                again = ReportBuild(store_id=store_id, report_id=report_id)
+                again = ReportBuild(store_id=store_id, report_id=report_id, traceparent=traceparent)
                 await outbox.enqueue_command(
                     connection, store_id, again, queue=build_queue(large=owed.is_large)
                 )
@@ -90,14 +92,16 @@ class ReportBuilder:
         """Build what was claimed, to one of its endings. Cancelling gives the report back."""
         keys: list[str] = []
         try:
-            return await self._build(report, keys)
+            outcome = await self._build(report, keys)
         except AttemptLostError:
-            return await self.aftermath.of_loss(report, keys)
+            outcome = await self.aftermath.of_loss(report, keys)
         except asyncio.CancelledError:
             await self.aftermath.of_release(report)
             raise
         except Exception as error:  # noqa: BLE001 - the table of failures knows every fate
-            return await self.aftermath.of_error(report, keys, error)
+            outcome = await self.aftermath.of_error(report, keys, error)
+        await self.aftermath.make_room(report.store_id)
+        return outcome
 
     async def _build(self, report: Report, keys: list[str]) -> Outcome:
         progress = Progress()

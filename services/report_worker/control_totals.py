@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from services.report_worker.copying import together
 from services.report_worker.exports.definition import (
     COUNTS,
     Export,
@@ -44,6 +45,7 @@ REGISTER_MEASURES = (
 
 # By currency, and by what is measured. Counts are integers, amounts exact decimals.
 Totals = Mapping[str, Mapping[Measure, Decimal | int]]
+_Rows = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,50 +71,81 @@ async def reconcile(
     connections: Sequence[Connection],
     export: Export,
     report: Report,
-    rows: Sequence[int],
+    sent_rows: Sequence[int],
     *,
     seconds_max: float,
 ) -> Control:
     """Compute the totals of the files and of the register, and compare them. `connections`: all
-    that files were copied on, in one snapshot, the one that took it first. `rows`: how many of each
-    file were sent."""
-    connection = connections[0]
+    that files were copied on, in one snapshot, the one that took it first. `sent_rows`: how many of
+    each file were sent."""
+    if not any(file.totals for file in export.files):
+        nothing = tuple(_told(file.name, (), ()) for file in export.files)
+        return Control(await _snapshot_at(connections), nothing)
     arguments = (report.store_id, report.range_start, report.range_end)
+    told_rows = [await _told_by(connections, file) for file in export.files]
+    asked_files = [
+        file
+        for file, rows in zip(export.files, told_rows, strict=True)
+        if file.totals and rows is None
+    ]
+    *answers, register = await _ask(
+        connections,
+        [
+            *((totals_select(file), (*arguments, *file.parameters)) for file in asked_files),
+            (_SQL["register_totals"], arguments),
+        ],
+        seconds_max,
+    )
+    answered = dict(zip((file.name for file in asked_files), answers, strict=True))
+
     told: list[Told] = []
-    for file, sent in zip(export.files, rows, strict=True):
-        found = await _totals_of(connections, file, arguments, seconds_max) if file.totals else []
+    for file, sent, rows in zip(export.files, sent_rows, told_rows, strict=True):
+        found = rows or answered.get(file.name, [])
         if file.totals and (counted := sum(row["rows"] for row in found)) != sent:
             raise ControlTotalsError(f"{file.name}: {sent} rows were sent, {counted} are there")
         told.append(_told(file.name, file.totals.keys(), found))
-    if any(one.measures for one in told):
-        held = await connection.fetch(_SQL["register_totals"], *arguments, timeout=seconds_max)
-        told.append(_told(REGISTER, REGISTER_MEASURES, [dict(row) for row in held]))
+    told.append(_told(REGISTER, REGISTER_MEASURES, register))
     wrong = [*differences(told)]
     if any(Measure.LINES in file.totals for file in export.files):
-        rollups = await connection.fetch(
+        rollups = await connections[0].fetch(
             _SQL["rollup_totals"], *arguments, COVER_START, COVER_END, timeout=seconds_max
         )
         wrong += _answered_otherwise(told[-1], [dict(row) for row in rollups])
     if wrong:
         raise ControlTotalsError("; ".join(wrong))
-    return Control(await connection.fetchval(_SQL["snapshot_moment"]), tuple(told))
+    return Control(await _snapshot_at(connections), tuple(told))
 
 
-async def _totals_of(
-    connections: Sequence[Connection],
-    file: ExportFile,
-    arguments: tuple[object, ...],
-    seconds_max: float,
-) -> Sequence[Mapping[str, Any]]:
-    """What the file told while it was copied on one of the connections; else it is asked."""
+async def _snapshot_at(connections: Sequence[Connection]) -> str:
+    moment: str = await connections[0].fetchval(_SQL["snapshot_moment"])
+    return moment
+
+
+async def _told_by(connections: Sequence[Connection], file: ExportFile) -> _Rows | None:
+    """What the file told while it was copied on one of the connections, if it does."""
     for connection in connections if file.is_aggregate else ():
         if told := await connection.fetchval(_SQL["told_totals"], file.setting):
-            rows: list[dict[str, Any]] = json.loads(told, parse_float=Decimal)
+            rows: _Rows = json.loads(told, parse_float=Decimal)
             return rows
-    found = await connections[0].fetch(
-        totals_select(file), *arguments, *file.parameters, timeout=seconds_max
-    )
-    return [dict(row) for row in found]
+    return None
+
+
+async def _ask(
+    connections: Sequence[Connection],
+    statements: Sequence[tuple[str, tuple[object, ...]]],
+    seconds_max: float,
+) -> list[_Rows]:
+    """The rows of each, in their order. Each connection asks the next one, until none is left."""
+    answers: list[_Rows] = [[] for _ in statements]
+    waiting = iter(enumerate(statements))
+
+    async def work(connection: Connection) -> None:
+        for at, (statement, arguments) in waiting:
+            rows = await connection.fetch(statement, *arguments, timeout=seconds_max)
+            answers[at] = [dict(row) for row in rows]
+
+    await together(work(connection) for connection in connections)
+    return answers
 
 
 def differences(told: Sequence[Told]) -> Iterator[str]:

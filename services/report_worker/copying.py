@@ -13,18 +13,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from services.report_worker.exports.definition import ExportFile
 from services.report_worker.gulps import Gulps
 from services.report_worker.pieces import FilePieces, Room
 from services.report_worker.ranges import Range, Ranges, follow
 from services.report_worker.writing import OutgoingFile
-from shared.database.pool import Connection, Database
+from shared.database.pool import Connection
 from shared.database.queries import load_queries
+from shared.database.replica import Source
 from shared.database.reports import Report
+from shared.database.spans import called
 
 _SQL = load_queries(__file__)
 _SNAPSHOT = re.compile(r"[0-9A-F-]{1,64}")
@@ -45,7 +48,7 @@ class Progress:
 
 @asynccontextmanager
 async def snapshot(
-    source: Database,
+    source: Source,
     timezone: str,
     *,
     store_id: int,
@@ -76,6 +79,26 @@ async def snapshot(
         yield opened
 
 
+async def join_by_hash(connections: Iterable[Connection]) -> None:
+    """For the rest of their transactions: what a join costs is what it reads, whatever the planner
+    expects."""
+    for connection in connections:
+        await connection.execute(_SQL["join_by_hash"])
+
+
+async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do it all at once, each on a connection of its own; the first that fails ends the others."""
+    tasks = [asyncio.create_task(work) for work in works]
+    # No task group: one whose task fails while it waits for the others leaves a mark on us as
+    # if we had been cancelled (before Python 3.13), and the pool goes by that mark.
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
 class Copying:
     """All files of a report, over all connections of a snapshot."""
 
@@ -99,18 +122,9 @@ class Copying:
     async def run(self, connections: Sequence[Connection], *, seconds_max: float) -> list[int]:
         """Copy everything; how many rows each file has, by PostgreSQL's count."""
         is_shared = len(connections) > 1
-        reading = [
-            asyncio.create_task(self._read(connection, seconds_max, is_shared=is_shared))
-            for connection in connections
-        ]
-        # No task group: one whose task fails while it waits for the others leaves a mark on us as
-        # if we had been cancelled (before Python 3.13), and the pool goes by that mark.
-        try:
-            await asyncio.gather(*reading)
-        finally:
-            for task in reading:
-                task.cancel()
-            await asyncio.wait(reading)
+        await together(
+            self._read(connection, seconds_max, is_shared=is_shared) for connection in connections
+        )
         return self._rows
 
     async def _read(self, connection: Connection, seconds_max: float, *, is_shared: bool) -> None:
@@ -132,14 +146,15 @@ class Copying:
                 await follow(connection, is_whole=is_whole)
             rendering = self._files[at][1].rendering
             gulps = Gulps(pipe)
-            tag = await connection.copy_from_query(
-                rendering.select(found.rows),
-                *found.arguments,
-                output=gulps.take,
-                encoding="utf8",
-                timeout=seconds_max,
-                **rendering.copy_options,
-            )
+            with called(f"COPY {self._files[at][0].name}"):
+                tag = await connection.copy_from_query(
+                    rendering.select(found.rows),
+                    *found.arguments,
+                    output=gulps.take,
+                    encoding="utf8",
+                    timeout=seconds_max,
+                    **rendering.copy_options,
+                )
             # Closed when, and only when, everything that PostgreSQL sent is in it.
             await gulps.finish()
             self._rows[at] += int(tag.rpartition(" ")[2])  # "COPY 1234"

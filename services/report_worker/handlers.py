@@ -21,6 +21,7 @@ from services.report_worker.request_report import ReportRequester
 from shared.contracts.reports import ReportBuild, ReportRequest
 from shared.database.reports import Report
 from shared.messaging.delivery import Answer, Delivery
+from shared.tracing import joining
 
 SECONDS_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600)
 
@@ -32,6 +33,12 @@ BUILD_SECONDS = Histogram(
 )
 ROWS = Counter("tallyport_report_rows_total", "Rows in finished reports.", ("report",))
 BYTES = Counter("tallyport_report_bytes_total", "Bytes of finished objects.", ("report",))
+ATTEMPTS = Histogram(
+    "tallyport_report_attempts",
+    "Attempts that a report took until it was built or given up.",
+    ("report", "ending"),
+    buckets=(1, 2, 3, 4, 5),
+)
 BUILDING = Gauge("tallyport_reports_building", "Reports being built by this process.")
 
 log = structlog.get_logger(__name__)
@@ -54,7 +61,9 @@ class BuildHandler:
         structlog.contextvars.bind_contextvars(
             store_id=message.store_id, report_id=message.report_id
         )
-        report = await self._builder.take(message.store_id, message.report_id)
+        report = await self._builder.take(
+            message.store_id, message.report_id, traceparent=delivery.traceparent
+        )
         if report is None:
             log.debug("report.not_claimed")
             return
@@ -67,7 +76,8 @@ class BuildHandler:
         began = time.monotonic()
         outcome = Outcome(Ending.RELEASED)
         try:
-            with BUILDING.track_inprogress():
+            # In the trace that it was asked for in, whichever message has brought it here.
+            with joining("report.build", report.traceparent), BUILDING.track_inprogress():
                 await delivery.acknowledge()
                 outcome = await self._builder.build(report)
         finally:
@@ -100,6 +110,8 @@ class RequestHandler:
 def tell(report: Report, outcome: Outcome, seconds: float) -> None:
     """One line and the metrics."""
     BUILD_SECONDS.labels(report.name, outcome.ending).observe(seconds)
+    if outcome.ending in (Ending.BUILT, Ending.FAILED):
+        ATTEMPTS.labels(report.name, outcome.ending).observe(report.attempt - report.released)
     facts: dict[str, object] = {"seconds": round(seconds, 3)}
     if outcome.ending is Ending.BUILT:
         ROWS.labels(report.name).inc(outcome.rows)

@@ -16,14 +16,14 @@ from zoneinfo import ZoneInfo
 
 from services.report_worker import manifest
 from services.report_worker.control_totals import reconcile
-from services.report_worker.copying import Copying, Progress, snapshot
-from services.report_worker.estimating import estimate_rows
+from services.report_worker.copying import Copying, Progress, join_by_hash, snapshot
+from services.report_worker.estimating import FEW_ROWS, estimate_rows, is_surprise
 from services.report_worker.exports.definition import Export
 from services.report_worker.formats.format import Format, FormatLimitError
 from services.report_worker.packing import Package, Packed
 from services.report_worker.pieces import FilePieces, Room
 from services.report_worker.writing import OutgoingFile, Writing
-from shared.database.pool import Database
+from shared.database.replica import ReadSources, Source
 from shared.database.reports import Report, ReportFile
 from shared.errors import DeadlineExceededError
 from shared.objects import BoundedPipe, ObjectStore, PipeBrokenError, UploadedObject, content_type
@@ -47,10 +47,10 @@ class Produced:
 
 @dataclass(frozen=True, slots=True)
 class Production:
-    """What building takes: the database to read, over so many connections for a large report, the
+    """What building takes: where to read, over so many connections for a large report, the
     store to write to, and threads to render and compress in."""
 
-    source: Database
+    sources: ReadSources
     objects: ObjectStore
     threads: Executor
     zip_over_bytes: int
@@ -69,26 +69,6 @@ class Production:
 
         Raises whatever went wrong first; `PipeBrokenError` only tells of another error.
         """
-        try:
-            async with asyncio.timeout(self.build_seconds_max) as limit:
-                return await self._produce_exactly(report, export, format_, progress, note_upload)
-        except BaseExceptionGroup as several:
-            raise first_cause(several) from several
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise DeadlineExceededError("the report takes longer than a report may") from None
-
-    async def _produce_exactly(
-        self,
-        report: Report,
-        export: Export,
-        format_: Format,
-        progress: Progress,
-        note_upload: NoteUpload,
-    ) -> Produced:
-        """Again with more room, where a value does not fit in what the format has at first: under
-        the same key, because an attempt has one."""
         token = secrets.token_hex(4)
 
         async def note(ending: str) -> str:
@@ -96,9 +76,38 @@ class Production:
             await note_upload(key)
             return key
 
+        async def produce_from(source: Source) -> Produced:
+            try:
+                return await self._produce_roomily(
+                    source, report, export, format_, progress, note=note
+                )
+            except BaseExceptionGroup as several:
+                raise first_cause(several) from several
+
+        try:
+            async with asyncio.timeout(self.build_seconds_max) as limit:
+                # From a replica if there is one; once more from the primary should that break.
+                return (await self.sources.read(produce_from)).value
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise DeadlineExceededError("the report takes longer than a report may") from None
+
+    async def _produce_roomily(
+        self,
+        source: Source,
+        report: Report,
+        export: Export,
+        format_: Format,
+        progress: Progress,
+        *,
+        note: Callable[[str], Awaitable[str]],
+    ) -> Produced:
+        """Again with more room, where a value does not fit in what the format has at first: under
+        the same key, because an attempt has one."""
         while True:
             try:
-                return await self._produce(report, export, format_, progress, note)
+                return await self._produce(source, report, export, format_, progress, note=note)
             except BaseExceptionGroup as several:
                 roomier = format_.roomier
                 if roomier is None or not isinstance(first_cause(several), FormatLimitError):
@@ -107,10 +116,12 @@ class Production:
 
     async def _produce(
         self,
+        source: Source,
         report: Report,
         export: Export,
         format_: Format,
         progress: Progress,
+        *,
         note: Callable[[str], Awaitable[str]],
     ) -> Produced:
         out = BoundedPipe(bytes_max=OUT_BYTES)
@@ -133,7 +144,9 @@ class Production:
         async with asyncio.TaskGroup() as group:
             group.create_task(writing.run(self.threads))
             checking = group.create_task(
-                self._copy_and_check(report, export, copying, writing, connections)
+                self._copy_and_check(
+                    source, report, export, copying, writing, connections=connections
+                )
             )
             is_zip = await package.is_zip
             key = await note("zip" if is_zip else format_.ending)
@@ -142,24 +155,31 @@ class Production:
 
     async def _copy_and_check(
         self,
+        source: Source,
         report: Report,
         export: Export,
         copying: Copying,
         writing: Writing,
+        *,
         connections: int,
     ) -> tuple[ReportFile, ...]:
         """The object ends when all that it says has been found true."""
         # Only should ours fail: the whole build has its limit above.
         seconds_max = self.build_seconds_max + GRACE_SECONDS
         async with snapshot(
-            self.source,
+            source,
             report.timezone,
             store_id=report.store_id,
             seconds_max=seconds_max,
             connections=connections,
         ) as opened:
-            if report.is_large:
-                copying.progress.rows_estimated = await estimate_rows(opened[0], export, report)
+            counted = report.rows_estimated or 0
+            if report.is_large or counted > FEW_ROWS:
+                expected = await estimate_rows(opened[0], export, report)
+                if is_surprise(counted, expected):
+                    await join_by_hash(opened)
+                if report.is_large:
+                    copying.progress.rows_estimated = expected
             rows = await copying.run(opened, seconds_max=seconds_max)
             copying.progress.stage = "checking totals"
             control = await reconcile(opened, export, report, rows, seconds_max=seconds_max)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 
 import structlog
+from prometheus_client import Gauge
 
 from services.report_worker.outcome import failed_event
 from shared.contracts.reports import ReportBuild
@@ -21,6 +22,17 @@ from shared.relay import Relay
 from shared.settings import ReportSettings
 
 DISPATCH_MAX = 500
+
+UNFINISHED = Gauge(
+    "tallyport_reports_unfinished",
+    "Reports of all stores that are neither ready nor given up, as every worker sees them.",
+    ("state",),
+)
+OLDEST_SECONDS = Gauge(
+    "tallyport_reports_oldest_seconds",
+    "Since when the oldest of them has been waiting for what comes next.",
+    ("state",),
+)
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +50,7 @@ class Reaper:
         while True:
             try:
                 await self.reap()
+                await self.count()
             except PASSING_ERRORS as error:
                 log.warning("reaper.waiting", reason=str(error))
             await asyncio.sleep(self._settings.reap_seconds)
@@ -52,6 +65,13 @@ class Reaper:
             dispatched = await self._reap(connection)
         if dispatched:
             self._relay.wake()
+
+    async def count(self) -> None:
+        """How many reports are on their way. Raises `UnavailableError`."""
+        async with self._database.acquire(store_id=EVERY_STORE) as connection:
+            for state, many, seconds in await report_builds.unfinished(connection):
+                UNFINISHED.labels(state).set(many)
+                OLDEST_SECONDS.labels(state).set(seconds)
 
     async def _reap(self, connection: Connection) -> bool:
         returned, exhausted = await report_builds.reap_expired(

@@ -13,6 +13,7 @@ from shared.settings import (
     OperationsSettings,
     ReportSettings,
     TelemetrySettings,
+    TracingSettings,
 )
 
 
@@ -35,6 +36,8 @@ class WorkerSettings(BaseSettings):
     build_seconds_max: float = Field(default=3_600.0, gt=0, le=86_400)
     # docs/http.md: one file is zipped when it is larger than this.
     zip_over_bytes: int = Field(default=10_000_000, ge=1, le=100_000_000)
+    # So long a build waits for the replica, if there is one, before it reads the primary.
+    replica_wait_seconds: float = Field(default=5.0, ge=0, le=600)
     janitor_seconds: float = Field(default=60.0, gt=0, le=86_400)
     # So long an object of a lost attempt is left alone: its worker may yet remove it itself.
     abandoned_seconds: float = Field(default=900.0, ge=0, le=86_400)
@@ -66,4 +69,5 @@ class WorkerServiceSettings(BaseSettings):
     links: LinkSettings = Field(default_factory=LinkSettings)
     operations: OperationsSettings = Field(default_factory=OperationsSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    tracing: TracingSettings = Field(default_factory=TracingSettings)
     failpoints: FailpointSettings = Field(default_factory=FailpointSettings)

@@ -23,11 +23,20 @@ from shared.contracts import (
 from shared.contracts.message import Message
 
 COMMANDS = "tallyport.commands"
+# Apart from the commands, so that who may publish those cannot order a build: a work order is only
+# ever what the outbox of a transaction promised.
+BUILDS = "tallyport.builds"
 # Apart from the commands, so that who may wish for a rollup may not write to a ledger.
 WISHES = "tallyport.wishes"
 EVENTS_EXCHANGE = "tallyport.events"
 # To everybody who answers questions: their asker has hung up.
 CANCELLATIONS = "tallyport.cancellations"
+# Answers. Gateways bind their reply queues to it; an answer for any other queue goes through
+# `OTHER_REPLIES` (exchange and queue of this name) to a gateway, which hands it on.
+REPLIES = "tallyport.replies"
+OTHER_REPLIES = "tallyport.replies.other"
+OURS_PREFIX = "tallyport."
+REPLY_QUEUE_PREFIX = "tallyport.reply."
 DEAD = "tallyport.dead"
 DEAD_QUEUE = "tallyport.dead"
 CONTENT_TYPE = "application/json"
@@ -67,10 +76,20 @@ class Queue:
 # A build is claimed and acknowledged at once; prefetch 1 keeps a poison message's delivery count
 # from being charged to innocent neighbours.
 BUILD_SMALL = Queue(
-    "tallyport.report.build.small", QueueType.QUORUM, Service.REPORT_WORKER, 1, 16 * KIB
+    "tallyport.report.build.small",
+    QueueType.QUORUM,
+    Service.REPORT_WORKER,
+    1,
+    16 * KIB,
+    exchange=BUILDS,
 )
 BUILD_LARGE = Queue(
-    "tallyport.report.build.large", QueueType.QUORUM, Service.REPORT_WORKER, 1, 16 * KIB
+    "tallyport.report.build.large",
+    QueueType.QUORUM,
+    Service.REPORT_WORKER,
+    1,
+    16 * KIB,
+    exchange=BUILDS,
 )
 REPORT_REQUESTS = Queue(
     "tallyport.report.request", QueueType.QUORUM, Service.REPORT_WORKER, 1, 64 * KIB
@@ -135,6 +154,11 @@ EVENTS: dict[str, type[Message]] = {
     event.KIND: event
     for event in (reports.ReportReady, reports.ReportFailed, recording.ItemsRecorded)
 }
+
+
+def may_be_answered(reply_to: str) -> bool:
+    """Whether an answer may be sent to a queue of this name: no queue of ours that takes work."""
+    return not reply_to.startswith(OURS_PREFIX) or reply_to.startswith(REPLY_QUEUE_PREFIX)
 
 
 def build_queue(*, large: bool) -> Queue:

@@ -14,6 +14,7 @@ from shared.contracts.message import Message
 from shared.contracts.routes import EVENTS, EVENTS_EXCHANGE, ROUTES, Queue
 from shared.database.pool import Connection
 from shared.database.queries import load_queries
+from shared.tracing import HEADER, traceparent
 
 CHANNEL = "tallyport_outbox"
 _SQL = load_queries(__file__)
@@ -58,6 +59,8 @@ async def _enqueue(
     *,
     mandatory: bool,
 ) -> None:
+    # What is being done now is nearer to it than what the message was made for.
+    context = traceparent() or message.traceparent
     await connection.execute(
         _SQL["enqueue"],
         store_id,
@@ -66,7 +69,7 @@ async def _enqueue(
         exchange,
         routing_key,
         mandatory,
-        {"traceparent": message.traceparent} if message.traceparent else {},
+        {HEADER: context} if context else {},
         message.model_dump_json().encode(),
     )
 

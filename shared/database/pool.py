@@ -18,9 +18,11 @@ import asyncpg
 import orjson
 import structlog
 from asyncpg.pool import PoolConnectionProxy
+from prometheus_client import Counter, Gauge, Histogram
 
-from shared import failpoints
+from shared import failpoints, tracing
 from shared.database.queries import load_queries
+from shared.database.spans import TracedStatements, about
 from shared.errors import TallyportError, UnavailableError
 from shared.failpoints import Step
 from shared.settings import DatabaseSettings
@@ -28,6 +30,25 @@ from shared.settings import DatabaseSettings
 # In quotes: the driver's classes are generic in its type stubs only.
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Isolation = Literal["read_committed", "repeatable_read"]
+
+CONNECTIONS = Gauge(
+    "tallyport_database_connections", "Connections of a pool that are open.", ("pool", "state")
+)
+CONNECTIONS_MAX = Gauge(
+    "tallyport_database_connections_max", "As many as a pool may have.", ("pool",)
+)
+WAITING = Gauge(
+    "tallyport_database_waiting", "Those who wait for one of a pool's connections.", ("pool",)
+)
+ACQUIRE_SECONDS = Histogram(
+    "tallyport_database_acquire_seconds",
+    "How long the pool took to give a connection to those for whom none was at hand.",
+    ("pool",),
+    buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10),
+)
+UNAVAILABLE = Counter(
+    "tallyport_database_unavailable_total", "Connections that were not to be had.", ("pool",)
+)
 
 _log = structlog.get_logger(__name__)
 _SQL = load_queries(__file__)
@@ -65,6 +86,7 @@ _LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     ConnectionError,
 )
 
@@ -109,6 +131,17 @@ class _Session(_Plain):
             self._store_id = store_id
 
 
+def _session_class(settings: DatabaseSettings) -> type[_Session]:
+    if not tracing.is_on():
+        return _Session
+
+    class Told(TracedStatements, _Session):
+        __slots__ = ()
+        ABOUT = about(settings.url.get_secret_value())
+
+    return Told
+
+
 async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     await connection.set_type_codec(
         "jsonb",
@@ -121,8 +154,16 @@ async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
 class Database:
     """A pool of connections to one database."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], settings: DatabaseSettings) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool[asyncpg.Record], settings: DatabaseSettings, *, name: str = "other"
+    ) -> None:
         self._pool = pool
+        self._acquire_seconds = ACQUIRE_SECONDS.labels(name)
+        self._unavailable = UNAVAILABLE.labels(name)
+        CONNECTIONS.labels(name, "busy").set_function(lambda: self.size[0] - self.size[1])
+        CONNECTIONS.labels(name, "idle").set_function(lambda: self.size[1])
+        CONNECTIONS_MAX.labels(name).set_function(pool.get_max_size)
+        WAITING.labels(name).set_function(lambda: self._waiting)
         self._settings = settings
         # Each with the store that it served last.
         self._parked: list[tuple[PoolConnectionProxy[asyncpg.Record], int | None]] = []
@@ -155,9 +196,14 @@ class Database:
                     server_settings={
                         "application_name": name,
                         "timezone": "UTC",
+                        # A frozen process gives back what others wait for: rows, and the locks that
+                        # let one at a time reap or claim.
+                        "idle_in_transaction_session_timeout": str(
+                            math.ceil(settings.transaction_idle_seconds * 1_000)
+                        ),
                         **(server_settings or {}),
                     },
-                    connection_class=_Session,
+                    connection_class=_session_class(settings),
                     init=_prepare,
                 )
                 break
@@ -165,7 +211,7 @@ class Database:
                 attempt += 1
                 _log.warning("database.waiting", attempt=attempt, reason=str(error))
                 await asyncio.sleep(random.uniform(0.1, min(5.0, 0.2 * 2**attempt)))  # noqa: S311
-        database = cls(pool, settings)
+        database = cls(pool, settings, name=name)
         try:
             yield database
         finally:
@@ -196,8 +242,10 @@ class Database:
             await self._release(connection)
         self._waiting += 1
         try:
-            return await self._pool.acquire(timeout=self._settings.acquire_seconds)
+            with self._acquire_seconds.time():
+                return await self._pool.acquire(timeout=self._settings.acquire_seconds)
         except CONNECTION_ERRORS as error:
+            self._unavailable.inc()
             raise UnavailableError("the database does not answer", retry_after_seconds=2) from error
         finally:
             self._waiting -= 1

@@ -20,6 +20,14 @@ _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 _NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)\n(?=-- \S)", re.MULTILINE)
 
 
+_names: dict[str, str] = {}
+
+
+def name_of(statement: str) -> str | None:
+    """The name of a statement that was loaded from a file."""
+    return _names.get(statement)
+
+
 def load_expressions(module_file: str) -> Mapping[str, str]:
     """The same file as parts to put statements together from, without their sentences of why:
     a part may be used many times in one statement."""
@@ -45,6 +53,7 @@ def load_queries(module_file: str, name: str | None = None) -> Mapping[str, str]
         if query in queries:
             raise ValueError(f"{path.name}: the query {query} is there twice")
         queries[query] = body.strip()
+        _names[queries[query]] = query
     if not queries:
         raise ValueError(f"{path.name}: no queries in it")
     return MappingProxyType(queries)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shared.contracts.routes import build_queue
 from shared.database.pool import Connection
 from shared.database.queries import load_queries
 from shared.database.reports import Report, ReportFile, report_of, reports_of
@@ -68,6 +69,12 @@ async def defer_report(
 ) -> None:
     """Let it wait a little, because its store has its share of workers."""
     await connection.execute(_SQL["defer_report"], store_id, report_id, delay_seconds)
+
+
+async def next_of_store(connection: Connection, store_id: int) -> Report | None:
+    """The store's report that was put off first, due now: to be sent to its queue. Call after
+    `lock_builds`, which a claim that is just putting one off holds."""
+    return report_of(await connection.fetchrow(_SQL["next_of_store"], store_id))
 
 
 async def renew_lease(
@@ -200,4 +207,13 @@ async def due_reports(
     connection: Connection, *, redispatch_seconds: float, limit: int
 ) -> list[Report]:
     """What has to be sent to the build queue (again); marked as sent."""
-    return reports_of(await connection.fetch(_SQL["due_reports"], redispatch_seconds, limit))
+    queues = (build_queue(large=True).name, build_queue(large=False).name)
+    return reports_of(
+        await connection.fetch(_SQL["due_reports"], redispatch_seconds, limit, *queues)
+    )
+
+
+async def unfinished(connection: Connection) -> list[tuple[str, int, float]]:
+    """(`waiting`, `retrying` or `building`; how many; age of the oldest in seconds)."""
+    rows = await connection.fetch(_SQL["unfinished"])
+    return [(row["state"], row["many"], row["seconds"]) for row in rows]

@@ -62,6 +62,16 @@ UPDATE reports
    SET next_attempt_at = now() + make_interval(secs => $3), dispatched_at = NULL
  WHERE store_id = $1 AND report_id = $2 AND status = 'queued';
 
+-- name: next_of_store
+-- The store has a place again: what was put off first is due now, and its message on its way.
+UPDATE reports
+   SET next_attempt_at = now(), dispatched_at = now()
+ WHERE store_id = $1 AND report_id = (
+       SELECT report_id FROM reports
+        WHERE store_id = $1 AND status = 'queued' AND dispatched_at IS NULL AND stage = 'waiting'
+        ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING *;
+
 -- name: renew_lease
 -- The heartbeat: still alive, this far. No row: the report was cancelled or taken over.
 UPDATE reports
@@ -135,13 +145,35 @@ RETURNING *, pg_notify('tallyport_reports', store_id || '/' || report_id);
 
 -- name: due_reports
 -- What waits and is due, and was not sent to the queue yet, or so long ago that its message may
--- be lost. A message that comes twice is dropped by the claim.
+-- be lost. A message that comes twice is dropped by the claim; but an hour in a long queue, or
+-- without a broker, must not add one for each minute. So the pauses double, up to ten times the
+-- first, and what still stands in the outbox for that queue says that nothing is lost, but that
+-- the broker does not take it.
+WITH untaken AS MATERIALIZED (
+    SELECT DISTINCT routing_key FROM outbox WHERE created_at < now() - make_interval(secs => $1)
+)
 UPDATE reports
    SET dispatched_at = now()
  WHERE (store_id, report_id) IN (
        SELECT store_id, report_id FROM reports
         WHERE status = 'queued' AND next_attempt_at <= now()
-          AND (dispatched_at IS NULL OR dispatched_at < now() - make_interval(secs => $1))
+          AND (dispatched_at IS NULL
+               OR (now() - dispatched_at > least(
+                       make_interval(secs => $1) * 10,
+                       greatest(make_interval(secs => $1), dispatched_at - next_attempt_at))
+                   AND CASE WHEN is_large THEN $3 ELSE $4 END NOT IN (
+                       SELECT routing_key FROM untaken)))
         ORDER BY next_attempt_at LIMIT $2
           FOR UPDATE SKIP LOCKED)
 RETURNING *;
+
+-- name: unfinished
+-- What is on its way, and since when the oldest has been. Two indexes hold none but these rows.
+SELECT states.state, count(r.report_id) AS many,
+       coalesce(extract(epoch FROM now() - min(r.date_created)), 0)::float8 AS seconds
+  FROM (VALUES ('waiting'), ('retrying'), ('building')) AS states (state)
+  LEFT JOIN (SELECT report_id, date_created,
+                    CASE WHEN status = 'building' THEN 'building'
+                         WHEN attempt > released THEN 'retrying' ELSE 'waiting' END AS state
+               FROM reports WHERE status IN ('queued', 'building')) AS r USING (state)
+ GROUP BY states.state;

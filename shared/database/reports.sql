@@ -13,7 +13,7 @@ SELECT r.*,
        (SELECT jsonb_agg(jsonb_build_object('name', f.name, 'rows', f.rows, 'bytes', f.bytes,
                                             'sha256', f.sha256) ORDER BY f.ordinal)
           FROM report_files f
-         WHERE f.store_id = r.store_id AND f.report_id = r.report_id) AS files,
+         WHERE f.store_id = $1 AND f.report_id = r.report_id) AS files,
        CASE WHEN r.status = 'queued' THEN reports_ahead(r.is_large, r.date_created, r.report_id)
        END AS ahead
   FROM reports r
@@ -62,7 +62,7 @@ SELECT r.*,
        (SELECT jsonb_agg(jsonb_build_object('name', f.name, 'rows', f.rows, 'bytes', f.bytes,
                                             'sha256', f.sha256) ORDER BY f.ordinal)
           FROM report_files f
-         WHERE f.store_id = r.store_id AND f.report_id = r.report_id) AS files,
+         WHERE f.store_id = $1 AND f.report_id = r.report_id) AS files,
        w.ahead
   FROM page r
   LEFT JOIN waiting w ON w.report_id = r.report_id

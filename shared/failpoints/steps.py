@@ -21,6 +21,8 @@ class Step(StrEnum):
     REPORT_CLAIM = "report.claim"
     REPORT_HEARTBEAT = "report.heartbeat"
     REPORT_FINISH = "report.finish"
+    # A build's end makes room for one that was put off.
+    REPORT_NEXT = "report.next"
     REPORT_RETRY = "report.retry"
     REPORT_FAIL = "report.fail"
     REPORT_RELEASE = "report.release"

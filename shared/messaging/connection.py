@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Self
 
@@ -31,6 +31,7 @@ class Broker:
         self.consuming = KeptConnection(settings, f"{name} consume", topology)
         self._tasks: dict[KeptConnection | KeptChannel, asyncio.Task[None]] = {}
         self._optional: set[KeptChannel] = set()
+        self._expected: list[Callable[[], str | None]] = []
         self.confirmed = KeptChannel(self.publishing, "publish with confirms", confirms=True)
         self.unconfirmed = KeptChannel(self.publishing, "publish without confirms")
 
@@ -73,11 +74,24 @@ class Broker:
                 problem = kept.problem()
                 if problem and kept not in self._optional:
                     found.append(problem)
+        if self.consuming.current is not None:
+            found += [problem for expected in self._expected if (problem := expected())]
         return list(dict.fromkeys(found))
 
-    def keep_channel(self, name: str, *, prepare: Prepare) -> KeptChannel:
-        """A channel on the consuming connection, counted in `problems` until `drop_channel`."""
+    def expect(self, problem: Callable[[], str | None]) -> None:
+        """Count in `problems` what this says, from before it is there until `expect_no_more`."""
+        self._expected.append(problem)
+
+    def expect_no_more(self, problem: Callable[[], str | None]) -> None:
+        if problem in self._expected:
+            self._expected.remove(problem)
+
+    def keep_channel(self, name: str, *, prepare: Prepare, optional: bool = False) -> KeptChannel:
+        """A channel on the consuming connection, counted in `problems` until `drop_channel`, unless
+        it is for what may be missed."""
         kept = KeptChannel(self.consuming, name, prepare=prepare)
+        if optional:
+            self._optional.add(kept)
         self._start(kept)
         return kept
 

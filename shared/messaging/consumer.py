@@ -32,7 +32,7 @@ from shared.messaging.handling import Handling
 from shared.messaging.hang_ups import HangUpQueue
 from shared.messaging.intake import split
 from shared.messaging.kept_channel import KeptChannel
-from shared.messaging.metrics import HANDLING_SECONDS, IN_HAND
+from shared.messaging.metrics import HANDLING_SECONDS, IN_HAND, REGISTERED
 from shared.messaging.topology import work_queue
 
 CANCEL_SECONDS = 5.0
@@ -75,6 +75,14 @@ class Consumer:
         self._channel: Channel | None = None
         self._tag: str | None = None
         self._registration = asyncio.Lock()
+        broker.expect(self.problem)
+        REGISTERED.labels(queue.name).set_function(lambda: self.problem() is None)
+
+    def problem(self) -> str | None:
+        """None, or that nothing is taken from the queue. That there is no room is no problem."""
+        if self._tag is None and self._is_wanted():
+            return f"consumer of {self.queue.name}: not registered"
+        return None
 
     async def start(self) -> None:
         """Register; waits for it up to the settings' connect_seconds, then goes on trying in the
@@ -91,6 +99,7 @@ class Consumer:
 
     async def stop(self, drain_seconds: float) -> None:
         """Take no more, finish what is in hand within the deadline, give the rest back."""
+        self._broker.expect_no_more(self.problem)
         self._handling.stop()
         await self._adjust()
         for waiting in self._waiting:

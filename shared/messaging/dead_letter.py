@@ -19,6 +19,7 @@ from pamqp.commands import Basic
 from shared.errors import MalformedError
 from shared.messaging.codec import parse
 from shared.messaging.dead_letters import DIED_AT, KIND, QUEUE, REASON, REASON_CODE
+from shared.telemetry import redact
 
 ID_DIGITS = 16
 TEXT_CHARS_MAX = 1_000
@@ -57,7 +58,7 @@ class DeadLetter:
         """For JSON and tables, without what only the broker counts."""
         return {
             "id": self.letter_id,
-            "message_id": self.message_id,
+            "message_id": _without_secrets(self.message_id),
             "queue": self.queue,
             "kind": self.kind,
             "store_id": self.store_id,
@@ -83,7 +84,7 @@ def read_dead_letter(message: DeliveredMessage) -> DeadLetter:
         kind=_text(headers.get(KIND)) or _text(properties.message_type) or content.get("kind"),
         store_id=content.get("store_id"),
         reason_code=_text(headers.get(REASON_CODE)) or _text(death.get("reason")) or "unknown",
-        reason=_text(headers.get(REASON)) or _broker_reason(death),
+        reason=redact(_text(headers.get(REASON)) or _broker_reason(death)),
         died_at=_moment(headers.get(DIED_AT)) or _moment(death.get("time")),
         deaths=max(1 + _count(headers.get(REDRIVES)), _count(death.get("count"))),
         redrives=_count(headers.get(REDRIVES)),
@@ -93,14 +94,28 @@ def read_dead_letter(message: DeliveredMessage) -> DeadLetter:
 
 
 def readable_headers(properties: Basic.Properties) -> dict[str, Any]:
-    """All headers, as values that JSON has a word for."""
-    return {name: _readable(value) for name, value in (properties.headers or {}).items()}
+    """All headers, as values that JSON has a word for, without secrets."""
+    return {
+        name: _without_secrets(_readable(value))
+        for name, value in (properties.headers or {}).items()
+    }
 
 
 def readable_properties(properties: Basic.Properties) -> dict[str, str]:
-    """Those that are set, besides the headers."""
+    """Those that are set, besides the headers; without secrets."""
     found = {name: _text(str(getattr(properties, name, None) or "")) for name in _PROPERTIES}
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: redact(value) for name, value in found.items() if value is not None}
+
+
+def _without_secrets(value: Any) -> Any:
+    """The same with every text in it redacted."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, list):
+        return [_without_secrets(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _without_secrets(one) for name, one in value.items()}
+    return value
 
 
 def _letter_id(message: DeliveredMessage) -> str:

@@ -42,6 +42,7 @@ from shared.messaging.dead_letters import DIED_AT, KIND, QUEUE, REASON, REASON_C
 from shared.messaging.envelope import PERSISTENT
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import Topology
+from shared.telemetry import redact
 
 # As many as one consumer may hold (the protocol's own limit is 65,535).
 LOOKED_AT_MAX = 60_000
@@ -72,6 +73,11 @@ class Picked:
         return bytes(self.message.body)
 
     @property
+    def shown_body(self) -> bytes:
+        """The body without what nobody has to read or to keep: tokens, passwords, signatures."""
+        return redact(self.body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+
+    @property
     def headers(self) -> dict[str, Any]:
         return readable_headers(self.message.header.properties)
 
@@ -100,7 +106,8 @@ class DeadLetterQueue:
     def __init__(self, broker: Broker, channel: Channel) -> None:
         self._publisher = Publisher(broker)
         self._channel = channel
-        self._last_tag = 0
+        # What was delivered and is not off the queue yet.
+        self._held: set[int] = set()
         self._worn: dict[int, DeliveredMessage] = {}
 
     @classmethod
@@ -137,7 +144,7 @@ class DeadLetterQueue:
             await look.wait(self._channel)
             if tag is not None:
                 await self._channel.basic_cancel(tag)
-        self._last_tag = max(self._last_tag, look.last_tag)
+        self._held |= look.held
         self._worn |= look.worn
         return Look(look.picked, look.more, look.looked_at, ready - look.looked_at)
 
@@ -197,6 +204,7 @@ class DeadLetterQueue:
     async def _acknowledge(self, message: DeliveredMessage) -> None:
         tag = message.delivery_tag or 0
         self._worn.pop(tag, None)
+        self._held.discard(tag)
         try:
             with stray_cancellation_is(_LOST):
                 async with asyncio.timeout(SETTLE_SECONDS):
@@ -215,8 +223,9 @@ class DeadLetterQueue:
             for worn in [*self._worn.values()]:
                 await self._renew(worn)
         async with asyncio.timeout(SETTLE_SECONDS):
-            if self._last_tag:
-                await self._channel.basic_nack(self._last_tag, multiple=True, requeue=True)
+            # With nothing in hand this would be an error, and the broker's close would cross ours.
+            if self._held:
+                await self._channel.basic_nack(max(self._held), multiple=True, requeue=True)
             await self._channel.close()
 
 
@@ -228,7 +237,7 @@ class _Looking:
         self.worn: dict[int, DeliveredMessage] = {}
         self.more = 0
         self.looked_at = 0
-        self.last_tag = 0
+        self.held: set[int] = set()
         self._wanted = wanted
         self._limit = limit
         self._looked_at_max = looked_at_max
@@ -237,7 +246,8 @@ class _Looking:
 
     async def deliver(self, message: DeliveredMessage) -> None:
         self._progress.set()
-        self.last_tag = max(self.last_tag, message.delivery_tag or 0)
+        if message.delivery_tag:
+            self.held.add(message.delivery_tag)
         if self.looked_at >= self._looked_at_max:
             return
         self.looked_at += 1

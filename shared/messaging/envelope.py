@@ -11,10 +11,10 @@ from pamqp.commands import Basic
 
 from shared.contracts.message import Message
 from shared.contracts.routes import CONTENT_TYPE
+from shared.tracing import HEADER, traceparent, valid_traceparent
 
 PERSISTENT = 2
 TRANSIENT = 1
-TRACEPARENT = "traceparent"
 
 
 def properties_of(
@@ -29,8 +29,9 @@ def properties_of(
 ) -> Basic.Properties:
     """The properties of a message that is about to be sent."""
     all_headers = {**(headers or {})}
-    if message.traceparent:
-        all_headers[TRACEPARENT] = message.traceparent
+    # What is being done now is nearer to it than what the message was made for.
+    if context := traceparent() or message.traceparent:
+        all_headers[HEADER] = context
     return Basic.Properties(
         content_type=CONTENT_TYPE,
         headers={**all_headers},
@@ -48,6 +49,13 @@ def properties_of(
 def milliseconds(seconds: float) -> str:
     """As AMQP wants an expiration: whole milliseconds as text, at least one."""
     return str(max(1, round(seconds * 1_000)))
+
+
+def context_of(command: Message, message: DeliveredMessage) -> str | None:
+    """The trace context that a message came with. Its header is nearer than its body, in which it
+    stands as it was when the message was made."""
+    came = valid_traceparent(header_text(message, HEADER))
+    return came or valid_traceparent(command.traceparent)
 
 
 def header_text(message: DeliveredMessage, name: str) -> str | None:

@@ -18,7 +18,7 @@ from aiormq.abc import DeliveredMessage
 from prometheus_client import Counter
 
 from shared.contracts.message import Message
-from shared.contracts.routes import Queue, QueueType
+from shared.contracts.routes import Queue, QueueType, may_be_answered
 from shared.errors import InternalError, TallyportError, UnavailableError
 from shared.failpoints import Step
 from shared.messaging.askers import Asker
@@ -26,15 +26,20 @@ from shared.messaging.backoff import full_jitter
 from shared.messaging.connection import Broker
 from shared.messaging.dead_letters import DeadLetters, bounded
 from shared.messaging.delivery import Answer, Delivery, Handler, Receipt
-from shared.messaging.envelope import TRACEPARENT, header_text
+from shared.messaging.envelope import context_of
 from shared.messaging.fates import Fate, fate_of
 from shared.messaging.intake import KIND_CHARS_MAX, read
-from shared.messaging.metrics import HANDLED
+from shared.messaging.metrics import DEAD_LETTERED, HANDLED, RETRIES, WAIT_SECONDS
 from shared.messaging.publisher import Publisher
 from shared.messaging.replies import Replies, answer_of, failure_of
+from shared.messaging.spans import processing
 
 RETRY_SECONDS_BASE = 0.5
-RETRY_SECONDS_MAX = 30.0
+# What stands behind it waits as well, all of it where prefetch is 1: so long the queue of a process
+# may stand still when what was away is back. An attempt in vain costs next to nothing.
+RETRY_SECONDS_MAX = 5.0
+# Of what an error itself asks for.
+RETRY_AFTER_SECONDS_MAX = 30.0
 # Well under the broker's consumer timeout (30 minutes), which would take the message away.
 RETRY_TOTAL_SECONDS = 300.0
 UNKNOWN_KIND = "unknown"
@@ -60,6 +65,7 @@ class Handling:
         self._dead_letters = DeadLetters(Publisher(broker))
         self._replies = Replies(broker, together=queue.type is QueueType.CLASSIC)
         self._before_early_ack = before_early_ack
+        self._wait_seconds = WAIT_SECONDS.labels(queue.name)
         self._stopping = asyncio.Event()
         self.acknowledged_early = 0
 
@@ -93,19 +99,24 @@ class Handling:
                 await self._before_early_ack()
                 await receipt.acknowledge(Step.MESSAGE_ACKNOWLEDGE_EARLY)
 
+        now = datetime.now(UTC)
+        # Of what does not say when it was made, nobody knows.
+        if "sent_at" in command.model_fields_set:
+            self._wait_seconds.observe(max(0.0, (now - command.sent_at).total_seconds()))
         delivery = Delivery(
             message_id=_message_id(command, properties.message_id),
             kind=command.kind,
             reply_to=properties.reply_to or None,
             correlation_id=properties.correlation_id,
             redelivered=bool(message.redelivered),
-            received_at=datetime.now(UTC),
-            traceparent=command.traceparent or header_text(message, TRACEPARENT),
+            received_at=now,
+            traceparent=context_of(command, message),
             acknowledge=acknowledge,
         )
         structlog.contextvars.bind_contextvars(kind=command.kind, message_id=delivery.message_id)
         try:
-            await self._attempt(message, command, delivery, receipt, asker)
+            with processing(self._queue.name, delivery):
+                await self._attempt(message, command, delivery, receipt, asker)
         finally:
             if early:
                 self.acknowledged_early -= 1
@@ -148,6 +159,7 @@ class Handling:
                 )
                 break
             if fate is Fate.RETRY and time.monotonic() - began < RETRY_TOTAL_SECONDS:
+                RETRIES.labels(self._queue.name, result.code.value).inc()
                 log.info("message.retried", code=result.code.value, reason=bounded(result.message))
                 if await self._pause(attempt, result.retry_after_seconds) and not receipt.is_lost:
                     continue
@@ -179,7 +191,7 @@ class Handling:
         correlation_id: str | None,
         result: Answer | TallyportError | None,
     ) -> None:
-        if not reply_to:
+        if not reply_to or not may_be_answered(reply_to):
             return
         answer = failure_of(result) if isinstance(result, TallyportError) else result or Answer(b"")
         await self._replies.send(reply_to, correlation_id, answer)
@@ -196,6 +208,7 @@ class Handling:
                 if receipt.is_lost or not await self._pause(attempt, None):
                     return False
             else:
+                DEAD_LETTERED.labels(self._queue.name, error.code.value).inc()
                 log.warning(
                     "message.dead_lettered",
                     queue=self._queue.name,
@@ -210,7 +223,8 @@ class Handling:
         """Wait before another attempt. False when there is to be none, because we stop."""
         pause = full_jitter(attempt, base_seconds=RETRY_SECONDS_BASE, seconds_max=RETRY_SECONDS_MAX)
         try:
-            async with asyncio.timeout(max(pause, min(at_least_seconds or 0, RETRY_SECONDS_MAX))):
+            asked = min(at_least_seconds or 0, RETRY_AFTER_SECONDS_MAX)
+            async with asyncio.timeout(max(pause, asked)):
                 await self._stopping.wait()
         except TimeoutError:
             return True

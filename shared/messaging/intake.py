@@ -10,14 +10,16 @@ from collections.abc import Mapping
 
 from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
+from pamqp.common import FieldValue
 from pamqp.header import ContentHeader
 
 from shared.contracts.message import Message
-from shared.contracts.routes import CONTENT_TYPE, Queue, QueueType
+from shared.contracts.routes import CONTENT_TYPE, Queue, QueueType, may_be_answered
 from shared.errors import InternalError, InvalidArgumentError, MalformedError, TooLargeError
-from shared.messaging.batch import CONTENT_TYPE_BATCH, unpack
+from shared.messaging.batch import CONTENT_TYPE_BATCH, Entry, unpack
 from shared.messaging.careful_reader import UNREADABLE
 from shared.messaging.codec import parse, validate
+from shared.tracing import HEADER
 
 KIND_CHARS_MAX = 100
 # A message that was delivered so often without an end takes its worker down, or is charged for
@@ -32,6 +34,11 @@ def read(message: DeliveredMessage, queue: Queue, accepted: Mapping[str, type[Me
         raise MalformedError("its properties cannot be decoded: text is UTF-8, times are times")
     if _deliveries(message) >= DELIVERIES_MAX:
         raise InternalError(f"delivered {DELIVERIES_MAX} times and never finished")
+    reply_to = message.header.properties.reply_to
+    if reply_to and not may_be_answered(reply_to):
+        raise InvalidArgumentError(
+            f"reply_to names {reply_to[:KIND_CHARS_MAX]}, a queue of ours: name one of your own"
+        )
     if len(message.body) > queue.body_bytes_max:
         raise TooLargeError(
             f"the body has {len(message.body)} bytes; {queue.name} takes {queue.body_bytes_max}"
@@ -76,6 +83,7 @@ def split(message: DeliveredMessage, queue: Queue) -> list[DeliveredMessage]:
             header=ContentHeader(
                 properties=Basic.Properties(
                     content_type=entry.content_type,
+                    headers=_context(entry),
                     delivery_mode=properties.delivery_mode,
                     message_type=entry.kind,
                     reply_to=properties.reply_to,
@@ -89,6 +97,12 @@ def split(message: DeliveredMessage, queue: Queue) -> list[DeliveredMessage]:
         )
         for entry in entries
     ]
+
+
+def _context(entry: Entry) -> dict[str, FieldValue] | None:
+    """Each has its asker's trace. Nothing else that stands there is believed."""
+    context = entry.headers.get(HEADER)
+    return {HEADER: context} if isinstance(context, str) else None
 
 
 def _is_json(content_type: str) -> bool:

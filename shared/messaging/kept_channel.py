@@ -55,7 +55,7 @@ class KeptChannel:
         self._failure = "not open yet"
 
     def problem(self) -> str | None:
-        if self._channel is None:
+        if self._channel is None or self._renewal.is_set():
             return f"{self.name}: {self._failure}"
         return f"{self.name}: just lost" if self._channel.is_closed else None
 

@@ -15,6 +15,24 @@ HANDLING_SECONDS = Histogram(
     ("queue",),
     buckets=SECONDS_BUCKETS,
 )
+WAIT_SECONDS = Histogram(
+    "tallyport_message_wait_seconds",
+    "From when a message was made to when its handler begins: outbox, broker and slot included.",
+    ("queue",),
+    buckets=(*SECONDS_BUCKETS, 300, 900, 3_600),
+)
+RETRIES = Counter(
+    "tallyport_message_retries_total", "Handlers that are to be run once more.", ("queue", "code")
+)
+DEAD_LETTERED = Counter(
+    "tallyport_dead_letters_total", "Messages put into the dead-letter queue.", ("queue", "code")
+)
+QUEUE_MESSAGES = Gauge(
+    "tallyport_queue_messages", "Messages that wait in the queue, by its own count.", ("queue",)
+)
+QUEUE_CONSUMERS = Gauge(
+    "tallyport_queue_consumers", "Consumers of the queue, of all processes.", ("queue",)
+)
 IN_HAND = Gauge("tallyport_messages_in_hand", "Messages delivered and not finished.", ("queue",))
 PUBLISHED = Counter(
     "tallyport_messages_published_total", "Publications with confirms.", ("outcome",)
@@ -24,5 +42,10 @@ RPC_SECONDS = Histogram(
     "From a question to its answer, as the asker sees it.",
     ("kind", "outcome"),
     buckets=SECONDS_BUCKETS,
+)
+REGISTERED = Gauge(
+    "tallyport_consumer_registered",
+    "1 while the broker has our consumer at the queue, or there is no room for more messages.",
+    ("queue",),
 )
 CONNECTED = Gauge("tallyport_broker_connected", "1 while the connection is up.", ("connection",))

@@ -23,18 +23,25 @@ from shared.messaging.connection import Broker
 from shared.messaging.delivery import Answer
 from shared.messaging.envelope import TRANSIENT, milliseconds
 from shared.messaging.frames import publish_at_once
+from shared.tracing import HEADER
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
     """What is asked (encoded by whoever asks, so that what cannot be is the asker's error), for how
-    long, under which number, and where the answer goes."""
+    long, under which number, where the answer goes, and in which trace."""
 
     kind: str
     body: bytes
     number: str
     deadline_seconds: float
     answer: asyncio.Future[Answer]
+    traceparent: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """None of them costs the short way of writing a message (`wire`)."""
+        return {} if self.traceparent is None else {HEADER: self.traceparent}
 
 
 class Questions:
@@ -72,6 +79,7 @@ class Questions:
             first.body if alone else pack([_entry(one) for one in questions]),
             Basic.Properties(
                 content_type=CONTENT_TYPE if alone else CONTENT_TYPE_BATCH,
+                headers={**first.headers} if alone else None,
                 delivery_mode=TRANSIENT,
                 message_id=message_id,
                 message_type=first.kind if alone else None,
@@ -90,7 +98,7 @@ class Questions:
 
 
 def _entry(question: Question) -> Entry:
-    return Entry(question.number, question.body, question.kind, CONTENT_TYPE, {})
+    return Entry(question.number, question.body, question.kind, CONTENT_TYPE, question.headers)
 
 
 def _hear_of_return(

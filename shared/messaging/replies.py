@@ -1,4 +1,5 @@
-"""Answering on the queue that the asker named.
+"""Answering on the queue that the asker named, by the exchange of answers. It leads to gateways,
+and to another's queue through one of them (`other_replies`).
 
 In: what a handler returned, or an error. Out: a transient message without confirm, and not
 `mandatory` (an asker that is gone misses nothing, and up to RabbitMQ 4.1 a mandatory direct reply
@@ -16,7 +17,7 @@ from pamqp.commands import Basic
 
 from shared import failpoints
 from shared.contracts.message import Message
-from shared.contracts.routes import CONTENT_TYPE
+from shared.contracts.routes import CONTENT_TYPE, REPLIES
 from shared.errors import TallyportError, UnavailableError, to_failure
 from shared.failpoints import Step
 from shared.messaging.batch import CONTENT_TYPE_BATCH, ENTRIES_MAX, Entry, pack
@@ -111,6 +112,7 @@ class Replies:
                 message_type=first.kind if alone else None,
                 app_id=self._broker.name,
             ),
+            exchange=REPLIES,
             routing_key=reply_to,
         )
         if not written:

@@ -29,7 +29,7 @@ from prometheus_client import Histogram
 
 from shared.contracts.failures import Failure
 from shared.contracts.message import Message
-from shared.contracts.routes import ROUTES, Queue, QueueType
+from shared.contracts.routes import REPLIES, ROUTES, Queue, QueueType
 from shared.errors import (
     DeadlineExceededError,
     InternalError,
@@ -48,7 +48,9 @@ from shared.messaging.metrics import RPC_SECONDS
 from shared.messaging.presence import Presence
 from shared.messaging.publisher import Publisher
 from shared.messaging.questions import Question, Questions
+from shared.messaging.spans import sending
 from shared.messaging.topology import REPLY_QUEUE_PREFIX
+from shared.tracing import Span, traceparent
 
 R = TypeVar("R", bound=Message)
 
@@ -83,6 +85,10 @@ class RpcClient:
         self._kept: KeptChannel | None = None
         self._reply_to: str | None = None
         self._waiting: dict[str, _Waiting] = {}
+        broker.expect(self._problem)
+
+    def _problem(self) -> str | None:
+        return None if self._reply_to is not None else "answers: no queue for them"
 
     async def start(self) -> None:
         """Get a queue for answers; waits for it up to connect_seconds, then goes on trying."""
@@ -94,6 +100,7 @@ class RpcClient:
 
     async def stop(self) -> None:
         """Calls that are still waiting end with UnavailableError."""
+        self._broker.expect_no_more(self._problem)
         await self._presence.stop()
         await self._hang_ups.stop()
         self._broker.unconfirmed.on_lost.discard(self._questions_lost)
@@ -111,7 +118,8 @@ class RpcClient:
         began = time.monotonic()
         outcome = "cancelled"
         try:
-            answer = await self._call(message, deadline_seconds)
+            with _sending(message):
+                answer = await self._call(message, deadline_seconds)
             outcome = "answered"
         except TallyportError as error:
             outcome = error.code.value
@@ -139,6 +147,7 @@ class RpcClient:
                             number,
                             deadline_seconds,
                             waiting.answer,
+                            traceparent(),
                         ),
                         queue,
                         reply_to=reply_to,
@@ -161,6 +170,7 @@ class RpcClient:
     async def _prepare(self, channel: Channel) -> None:
         name = f"{REPLY_QUEUE_PREFIX}{self._broker.name}.{uuid4().hex}"
         await channel.queue_declare(name, exclusive=True, arguments={"x-queue-type": "classic"})
+        await channel.queue_bind(name, REPLIES, name)
         channel.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
         await consume(channel, name, self._answered, sender=self._broker.name, no_ack=True)
         self._reply_to = name
@@ -213,6 +223,11 @@ class RpcClient:
 def _seconds_of(kind: str, outcome: str) -> Histogram:
     """Looking it up among all costs more than counting it."""
     return RPC_SECONDS.labels(kind, outcome)
+
+
+def _sending(message: Message) -> Span:
+    queue = ROUTES[message.kind].queue
+    return sending(queue.exchange, queue.name, message.kind, message.message_id)
 
 
 def _error_in(answer: Answer) -> TallyportError:

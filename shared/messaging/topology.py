@@ -29,18 +29,25 @@ WORK_BYTES_MAX = 4_096 * routes.MIB
 DELIVERIES_MAX = 20
 # Deadlines of questions are shorter; what expired unnoticed does not pile up.
 QUESTION_MILLISECONDS = 120_000
-REPLY_QUEUE_PREFIX = "tallyport.reply."
+REPLY_QUEUE_PREFIX = routes.REPLY_QUEUE_PREFIX
 REPLIES_MAX = 100_000
+OTHER_REPLIES_BYTES_MAX = 256 * routes.MIB
 CANCEL_QUEUE_PREFIX = "tallyport.cancel."
 CANCELLATIONS_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A durable exchange."""
+    """A durable exchange. What none of its bindings takes goes to `alternate`, if there is one: an
+    argument and no policy, for nothing would be answered without."""
 
     name: str
     type: str
+    alternate: str | None = None
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        return {"alternate-exchange": self.alternate} if self.alternate else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +88,26 @@ def work_queue(queue: routes.Queue) -> BoundQueue:
 TOPOLOGY = Topology(
     exchanges=(
         Exchange(routes.COMMANDS, "direct"),
+        Exchange(routes.BUILDS, "direct"),
         Exchange(routes.WISHES, "direct"),
         Exchange(routes.EVENTS_EXCHANGE, "topic"),
         Exchange(routes.CANCELLATIONS, "fanout"),
         Exchange(routes.DEAD, "fanout"),
+        Exchange(routes.OTHER_REPLIES, "fanout"),
+        Exchange(routes.REPLIES, "direct", alternate=routes.OTHER_REPLIES),
     ),
     queues=(
         BoundQueue(routes.DEAD_QUEUE, QueueType.QUORUM, routes.DEAD, ""),
+        BoundQueue(routes.OTHER_REPLIES, QueueType.CLASSIC, routes.OTHER_REPLIES, ""),
         *map(work_queue, routes.QUEUES),
     ),
+)
+
+# What earlier versions bound and this one does not: (exchange, queue). Nobody takes it away by
+# itself, for as long as an earlier version runs beside this one it is needed.
+EARLIER_BINDINGS = (
+    (routes.COMMANDS, routes.BUILD_SMALL.name),
+    (routes.COMMANDS, routes.BUILD_LARGE.name),
 )
 
 
@@ -145,6 +163,17 @@ POLICIES: tuple[Policy, ...] = (
         {"message-ttl": QUESTION_MILLISECONDS, "max-length": REPLIES_MAX},
     ),
     Policy(
+        "tallyport-other-replies",
+        _exactly(routes.OTHER_REPLIES),
+        "queues",
+        {
+            "overflow": "drop-head",
+            "message-ttl": QUESTION_MILLISECONDS,
+            "max-length": REPLIES_MAX,
+            "max-length-bytes": OTHER_REPLIES_BYTES_MAX,
+        },
+    ),
+    Policy(
         "tallyport-cancellations",
         f"^{re.escape(CANCEL_QUEUE_PREFIX)}",
         "queues",
@@ -168,7 +197,7 @@ def definitions(vhost: str = "/") -> dict[str, list[dict[str, Any]]]:
                 "durable": True,
                 "auto_delete": False,
                 "internal": False,
-                "arguments": {},
+                "arguments": exchange.arguments,
             }
             for exchange in TOPOLOGY.exchanges
         ],

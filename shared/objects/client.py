@@ -6,6 +6,7 @@ six times 300 seconds for a silent server.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from minio import Minio
 
 from shared import failpoints
 from shared.failpoints import Step
+from shared.objects.metrics import REQUESTS, SECONDS, SENT_BYTES, operation_of, outcome_of
 from shared.settings import ObjectStoreSettings
 
 RETRIES = 2
@@ -21,17 +23,29 @@ _BUSY = (500, 502, 503, 504)
 
 
 class _Pool(urllib3.PoolManager):
-    """With failpoints around the requests that make, look at and remove an object."""
+    """Counted; with failpoints around the requests that make, look at and remove an object."""
 
     def urlopen(  # type: ignore[override]
         self, method: str, url: str, redirect: bool = True, **kw: Any
     ) -> urllib3.BaseHTTPResponse:
         step = _step(method, url)
-        if step is None:
-            return super().urlopen(method, url, redirect, **kw)
-        failpoints.before_in_thread(step)
-        response = super().urlopen(method, url, redirect, **kw)
-        failpoints.after_in_thread(step)
+        if step is not None:
+            failpoints.before_in_thread(step)
+        response = self._ask(method, url, redirect, **kw)
+        if step is not None:
+            failpoints.after_in_thread(step)
+        return response
+
+    def _ask(self, method: str, url: str, redirect: bool, **kw: Any) -> urllib3.BaseHTTPResponse:
+        operation, outcome = operation_of(method, url), "lost"
+        began = time.monotonic()
+        try:
+            response = super().urlopen(method, url, redirect, **kw)
+            outcome = outcome_of(response.status)
+        finally:
+            SECONDS.labels(operation).observe(time.monotonic() - began)
+            REQUESTS.labels(operation, outcome).inc()
+        SENT_BYTES.inc(len(kw.get("body") or b""))
         return response
 
 

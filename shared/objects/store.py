@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self, TypeVar
 
+from shared import tracing
 from shared.errors import TallyportError
 from shared.objects.client import http_pool, signing_client, talking_client
 from shared.objects.disposition import attachment
@@ -25,6 +26,7 @@ from shared.objects.pipe import BoundedPipe, PipeBrokenError
 from shared.objects.refusals import STORE_ERRORS, is_already_there, is_missing, refusal
 from shared.objects.stale_uploads import abort_uploads
 from shared.settings import ObjectStoreSettings
+from shared.tracing import Span
 
 QUICK_THREADS = 4
 PROBLEM_SECONDS = 5.0
@@ -98,6 +100,28 @@ class ObjectStore:
 
         Cancelling ends the thread as well: its next `read` raises, and it aborts the upload.
         """
+        with self._uploading() as span:
+            uploaded = await self._upload(key, source, content_type)
+            span.note("tallyport.object.bytes", uploaded.bytes)
+        return uploaded
+
+    def _uploading(self) -> Span:
+        """One for all requests that it takes, as AWS' own conventions name it; without the key,
+        which tells whose it is."""
+        if not tracing.is_on():
+            return tracing.NOTHING
+        return tracing.span(
+            "S3/PutObject",
+            tracing.Kind.CLIENT,
+            {
+                "rpc.system": "aws-api",
+                "rpc.service": "S3",
+                "rpc.method": "PutObject",
+                "aws.s3.bucket": self._bucket,
+            },
+        )
+
+    async def _upload(self, key: str, source: BoundedPipe, content_type: str) -> UploadedObject:
         work = self._uploads.submit(self._put, key, source, content_type)
         done = asyncio.wrap_future(work)
         try:

@@ -16,8 +16,8 @@ SELECT rollup_id, register_id, grain, zone, zone_digest, columns, synced_version
 -- name: note_demand
 -- A question would have liked this rollup. How often so far, in the last hours.
 UPDATE rollups
-   SET asked = CASE WHEN asked_at > now() - interval '6 hours' THEN asked + $3 ELSE $3 END,
-       asked_at = now()
+   SET asked = CASE WHEN asked_at > recently.began THEN asked + $3 ELSE $3 END, asked_at = now()
+  FROM (SELECT now() - interval '6 hours' AS began) AS recently
  WHERE store_id = $1 AND rollup_id = $2
 RETURNING asked;
 

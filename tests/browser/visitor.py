@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -41,8 +42,22 @@ _MEASURED = """canvas => {
   }));
 }"""
 # One row of a table is like another.
-_AXE_RUN = """axe.run({exclude: [['tbody tr:nth-child(n+6)']]}, {resultTypes: ['violations']})"""
+_ROWS_BUT_FIVE = "tbody tr:nth-child(n+6)"
+_AXE_RUN = """without => axe.run(
+  {exclude: without.map(selector => [selector])}, {resultTypes: ['violations']})"""
 _DRAWN_ANEW = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+# Of a picture, whether it is light in all, and its first rows, where the bar is.
+_LIGHT = """async picture => {
+  const bytes = Uint8Array.from(atob(picture), one => one.charCodeAt(0));
+  const drawn = await createImageBitmap(new Blob([bytes]));
+  const ink = new OffscreenCanvas(drawn.width, drawn.height).getContext('2d');
+  ink.drawImage(drawn, 0, 0);
+  const isLight = rows => {
+    const {data} = ink.getImageData(0, 0, drawn.width, rows);
+    return data.reduce((sum, one) => sum + one, 0) / data.length > (127 * 3 + 255) / 4;
+  };
+  return {'the page': isLight(drawn.height), 'its bar': isLight(48)};
+}"""
 _TABLE = """table => [...table.tBodies[0].rows].map(row => [...row.cells].map(cell =>
   cell.dataset.exact ?? cell.textContent))"""
 _TEXTS = """table => [...table.rows].map(row => [...row.cells].map(cell => cell.textContent))"""
@@ -124,7 +139,8 @@ class Visitor:
         return self.page.get_by_role("heading", level=1)
 
     async def drawn(self) -> Drawn:
-        """What the chart draws, once it does."""
+        """What the chart draws, once it does, of the answer to what was last asked."""
+        await self.settled()
         canvas = self.page.locator("canvas")
         handle = await canvas.element_handle()
         await self.page.wait_for_function("canvas => canvas.chart", arg=handle)
@@ -152,8 +168,9 @@ class Visitor:
         found: list[list[str]] = await self.page.locator("table").evaluate(_TEXTS)
         return found
 
-    async def keep(self, name: str) -> None:
-        """Light, dark and on a phone: a picture of each, and nothing that is not accessible."""
+    async def keep(self, name: str, *, without: str | None = None) -> None:
+        """Light, dark and on a phone: a picture of each, as light or dark as it should be, and
+        nothing that is not accessible, but in what is not ours to mend (`without`, a selector)."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         usual = self.page.viewport_size
         problems = []
@@ -167,8 +184,14 @@ class Visitor:
             await self.page.set_viewport_size(size)  # type: ignore[arg-type]
             await self.page.evaluate("scrollTo(0, 0)")
             await self.page.evaluate(_DRAWN_ANEW)
-            await self.page.screenshot(path=SCREENSHOTS / f"{name}-{look}.png")
-            problems += [f"{look}: {one}" for one in await self._inaccessible()]
+            picture = await self.page.screenshot(path=SCREENSHOTS / f"{name}-{look}.png")
+            found = await self.page.evaluate(_LIGHT, b64encode(picture).decode())
+            problems += [
+                f"{look}: {place} is {'light' if is_light else 'dark'}"
+                for place, is_light in found.items()
+                if is_light != (scheme == "light")
+            ]
+            problems += [f"{look}: {one}" for one in await self._inaccessible(without)]
             wide = await self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
             if wide > 0:
                 problems.append(f"{look}: {wide} pixels too wide")
@@ -176,10 +199,12 @@ class Visitor:
         await self.page.set_viewport_size(usual)  # type: ignore[arg-type]
         assert problems == [], json.dumps(problems, indent=1)
 
-    async def _inaccessible(self) -> list[str]:
+    async def _inaccessible(self, without: str | None) -> list[str]:
         if await self.page.evaluate("typeof axe === 'undefined'"):
             await self.page.evaluate(self._axe)
-        found = await self.page.evaluate(_AXE_RUN)
+        found = await self.page.evaluate(
+            _AXE_RUN, [_ROWS_BUT_FIVE, *([without] if without else [])]
+        )
         return [
             f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes']]}"
             for one in found["violations"]

@@ -3,12 +3,13 @@
     python -m tests.chaos.armed report_worker [SABOTAGE...]
 
 In: the service's own settings; on its standard input, a plan of failpoints a line, followed from
-then on (an empty line: nothing happens any more). Out: the service, with the mechanisms replaced
-that are named (`sabotage`), which product settings cannot do.
+then on (an empty line: nothing happens any more), and its end is this process's end. Out: the
+service, with the mechanisms replaced that are named (`sabotage`), which product settings cannot do.
 """
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 import threading
@@ -20,6 +21,8 @@ from shared.failpoints.plan import parse
 def _follow() -> None:
     for line in sys.stdin:
         failpoints.arm(parse(line.strip()) if line.strip() else None)
+    # Whoever started it is gone, perhaps by SIGKILL; nobody else would end it.
+    os._exit(1)
 
 
 def main() -> None:

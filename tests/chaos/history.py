@@ -24,12 +24,14 @@ class Outcome(Enum):
 @dataclass(slots=True)
 class AskForReport:
     """A report was asked for, with an idempotency key of its own. `report_id` when it was told.
-    `expected_rows` is what the file must hold."""
+    `expected_rows` is what the file must hold. `may_fail`: it is made to, and an error is as good
+    an end of it."""
 
     key: str
     expected_rows: int | None = None
     outcome: Outcome = Outcome.UNKNOWN
     report_id: int | None = None
+    may_fail: bool = False
 
 
 @dataclass(slots=True)
@@ -156,3 +158,4 @@ class Observation:
     queued: Mapping[str, int] = field(default_factory=dict)  # messages left, by work queue
     dead: tuple[str, ...] = ()  # message ids of the dead letters, as often as they are there
     outbox: int = 0
+    slowest_answer: float = 0.0  # seconds that a caller waited for an answer, or in vain

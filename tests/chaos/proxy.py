@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+BUFFER_BYTES = 128 * 1024
 CHUNK_BYTES = 64 * 1024
 CONNECT_SECONDS = 5.0
 
@@ -142,7 +143,7 @@ class Proxy:
         self.accepted += 1
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                answers, server = await asyncio.open_connection(self.host, self.target_port)
+                answers, server = await self._to_target()
         except OSError:
             _end(client, reset=True)
             return
@@ -157,6 +158,19 @@ class Proxy:
         finally:
             self._links.discard(link)
             link.end(reset=False)
+
+    async def _to_target(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """With a small buffer of its own: one that the kernel lets grow holds megabytes, and who
+        sends to a slow peer would not notice."""
+        link = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            link.setblocking(False)
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+            await asyncio.get_running_loop().sock_connect(link, (self.host, self.target_port))
+            return await asyncio.open_connection(sock=link)
+        except BaseException:
+            link.close()
+            raise
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, link: _Link, side: Side

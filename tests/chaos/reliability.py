@@ -38,7 +38,7 @@ def _row(line: dict[str, Any]) -> str:
     faults = ", ".join(f"{count:,} {name}" for name, count in line["faults"].items())
     if len(line["faults"]) > 8:  # failpoints by their steps
         faults = f"{sum(line['faults'].values()):,} at {len(line['faults'])} places"
-    others = sum(line[harm.name.lower()] for harm in Harm if harm not in SHOWN)
+    others = sum(line.get(harm.name.lower(), 0) for harm in Harm if harm not in SHOWN)
     cells = (
         line["suite"].replace("_", " "),
         f"{line['rounds']:,}",

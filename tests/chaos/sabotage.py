@@ -22,6 +22,7 @@ from shared.database import outbox, report_builds, reports
 from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.handling import Handling
 from shared.messaging.publisher import Publisher
+from shared.messaging.rpc_client import RpcClient
 from shared.objects.store import ObjectStore, StoredObject, UploadedObject
 from shared.reporting.accept import accept_report
 from shared.rollups import folding
@@ -160,6 +161,16 @@ def no_dead_letters() -> None:
     DeadLetters.put = drop  # type: ignore[method-assign]
 
 
+def no_deadline() -> None:
+    """Whoever asks over the broker waits until the answer comes, if it does."""
+    call = RpcClient.call
+
+    async def patient(self: RpcClient, message: Any, *, deadline_seconds: float) -> Any:
+        return await call(self, message, deadline_seconds=3_600 + deadline_seconds)
+
+    RpcClient.call = patient  # type: ignore[method-assign]
+
+
 def fold_nothing() -> None:
     """Rollups are said to hold what was recorded, and do not."""
 
@@ -198,6 +209,7 @@ SABOTAGES: dict[str, Callable[[], None]] = {
         deaf_to_the_store,
         no_removal,
         no_dead_letters,
+        no_deadline,
         fold_nothing,
     )
 }

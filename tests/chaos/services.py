@@ -95,11 +95,13 @@ class Service:
         self._process.stdin.write(f"{failpoints}\n".encode())
         await self._process.stdin.drain()
 
-    async def passes(self, point: str) -> None:
-        """Wait until a failpoint that it is armed with has been reached."""
+    async def passes(self, point: str, *, since: int = 0) -> None:
+        """Wait until a failpoint that it is armed with has been reached, as its log tells from
+        this byte on."""
+        told = f'"point":"{point}"'.encode()
 
         async def probe() -> bool:
-            return f'"point": "{point}"' in self.log.read_text(errors="replace")
+            return told in self.log.read_bytes()[since:]
 
         await until(probe, seconds=START_SECONDS, what=f"{self.label} to reach {point}")
 
@@ -122,9 +124,12 @@ class Service:
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
 
+    def terminate(self) -> None:
+        self._signal(signal.SIGTERM)
+
     async def stop(self) -> int:
         """SIGTERM, and its exit code."""
-        self._signal(signal.SIGTERM)
+        self.terminate()
         return await self.ended()
 
     async def ended(self) -> int:

@@ -20,13 +20,13 @@ from typing import Any
 import aiohttp
 
 from shared.database import accounts
+from tests.chaos.checker import ANSWER_SECONDS
 from tests.chaos.history import AskForReport, Cancel, History, Outcome, Record
 from tests.chaos.system import System
 from tests.integration.report_worker.seeding import add_customers
 
 CUSTOMERS = 400
 RANGE = {"datetime_start": "2020-01-01 00:00:00", "datetime_end": "2030-01-01 00:00:00"}
-ANSWER_SECONDS = 15.0
 PERSIST_SECONDS = 60.0
 # A client's own rhythm: enough to meet every moment of a fault, not so much that it is the load
 # that is tested.
@@ -151,6 +151,15 @@ class Shop:
                 self.store_id,
             )
         return count
+
+    async def a_ready_report(self) -> int | None:
+        """The oldest that is there to be downloaded."""
+        async with self.system.database.acquire() as connection:
+            report_id: int | None = await connection.fetchval(
+                "SELECT min(report_id) FROM reports WHERE store_id = $1 AND status = 'ready'",
+                self.store_id,
+            )
+        return report_id
 
     async def keep_asking(self, is_over: asyncio.Event) -> None:
         """A client that asks for reports, one after the other."""

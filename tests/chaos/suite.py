@@ -12,7 +12,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.contracts.routes import DEAD_QUEUE
 from tests.chaos import profile
@@ -49,8 +49,10 @@ class Suite:
         await self.system.revive()
         await quiet(self.system, shops, seconds=seconds)
         seconds_to_final = time.monotonic() - healed
-        findings = check(self.history, await observe(self.system, shops))
-        return Verdict(self, findings, seconds_to_final, max(shop.slowest for shop in shops))
+        seen = await observe(self.system, shops)
+        slowest = max(shop.slowest for shop in shops)
+        findings = check(self.history, replace(seen, slowest_answer=slowest))
+        return Verdict(self, findings, seconds_to_final, slowest)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from aiormq.abc import FieldTable
 from pydantic import SecretStr
 
+from devstack import broker_users, database_roles
 from devstack.engines import RunningEngines
 from shared.contracts.routes import EVENTS_EXCHANGE
 from shared.database.pool import Database
@@ -26,6 +27,7 @@ from shared.settings import BrokerSettings, DatabaseSettings
 from tests.chaos.proxy import Proxy, proxy_to
 from tests.chaos.services import Service
 from tests.engines import EnginesUnderTest
+from tests.holding import open_holding
 
 # Leases, timers and limits so short that a loss is noticed within a second or two.
 FAST = {
@@ -48,6 +50,7 @@ FAST = {
     "TALLYPORT_BROKER_PUBLISH_SECONDS": "3",
     "TALLYPORT_DATABASE_ACQUIRE_SECONDS": "3",
     "TALLYPORT_DATABASE_STATEMENT_SECONDS": "10",
+    "TALLYPORT_DATABASE_TRANSACTION_IDLE_SECONDS": "5",
     "TALLYPORT_OBJECT_STORE_CONNECT_SECONDS": "1",
     "TALLYPORT_OBJECT_STORE_READ_SECONDS": "2",
     "TALLYPORT_GATEWAY_RECORD_SECONDS": "8",
@@ -81,7 +84,8 @@ QUORUM: FieldTable = {"x-queue-type": "quorum"}
 
 @dataclass
 class System:
-    """`workers` are alike. `database` and `broker_url` lead past the proxies."""
+    """`workers` are alike. `database` and `world` lead past the proxies, as who may do everything;
+    `environment` leads through them."""
 
     world: EnginesUnderTest
     database: Database
@@ -89,10 +93,10 @@ class System:
     broker_proxy: Proxy
     store_proxy: Proxy
     environment: Mapping[str, str]
-    gateway: Service
-    recorder: Service
-    aggregator: Service
-    workers: list[Service]
+    gateway: Service = field(init=False)
+    recorder: Service = field(init=False)
+    aggregator: Service = field(init=False)
+    workers: list[Service] = field(init=False)
     started: list[Service] = field(default_factory=list)
 
     @property
@@ -108,8 +112,17 @@ class System:
         return [self.gateway, self.recorder, self.aggregator, *self.workers]
 
     def another(self, name: str, label: str, *sabotages: str, **environment: str) -> Service:
-        """One more process of a service, not started yet; it ends with the system."""
-        service = Service(name, label, {**self.environment, **environment}, *sabotages)
+        """One more process of a service, not started yet; it ends with the system. To the database
+        and the broker it is that service, with its rights and no more."""
+        own = {
+            "TALLYPORT_DATABASE_URL": database_roles.url_of(
+                self.environment["TALLYPORT_DATABASE_URL"], name
+            ),
+            "TALLYPORT_BROKER_URL": broker_users.url_of(
+                self.environment["TALLYPORT_BROKER_URL"], name
+            ),
+        }
+        service = Service(name, label, {**self.environment, **own, **environment}, *sabotages)
         self.started.append(service)
         return service
 
@@ -152,10 +165,14 @@ def _address(url: str, default_port: int) -> tuple[str, int]:
 
 @contextlib.asynccontextmanager
 async def running_system(
-    world: EnginesUnderTest, *, workers: int = 2, broker_urls: str | None = None
+    world: EnginesUnderTest,
+    *,
+    workers: int = 2,
+    broker_urls: str | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> AsyncIterator[System]:
     """Started and ready; ended with the block. `broker_urls` are for the services, instead of the
-    proxy to the world's broker."""
+    proxy to the world's broker; `more` is in the environment of each."""
     # Stores of other databases have the same numbers: a bucket of its own as well.
     bucket = f"chaos-{secrets.token_hex(4)}"
     world = replace(world, object_store=world.object_store.model_copy(update={"bucket": bucket}))
@@ -175,26 +192,23 @@ async def running_system(
             "TALLYPORT_BROKER_URL": broker_urls or _through(world.broker_url, broker_proxy),
             # Links are signed for the proxy's address, and answered at it.
             "TALLYPORT_OBJECT_STORE_URL": _through(world.object_store.endpoint, store_proxy),
+            **(more or {}),
         }
         database = await stack.enter_async_context(
-            Database.open(
+            open_holding(
                 DatabaseSettings(url=SecretStr(world.database_url)), name="chaos", pool_max=10
             )
         )
         async with database.acquire() as connection:
             await connection.execute(WRITE_CHANGES_DOWN)
         await _listen(world)
-        system = System(
-            world,
-            database,
-            database_proxy,
-            broker_proxy,
-            store_proxy,
-            environment,
-            *(Service(name, name, environment) for name in ("gateway", "recorder", "aggregator")),
-            [Service("report_worker", f"worker{n}", environment) for n in range(1, workers + 1)],
+        system = System(world, database, database_proxy, broker_proxy, store_proxy, environment)
+        system.gateway, system.recorder, system.aggregator = (
+            system.another(name, name) for name in ("gateway", "recorder", "aggregator")
         )
-        system.started.extend(system.services)
+        system.workers = [
+            system.another("report_worker", f"worker{n}") for n in range(1, workers + 1)
+        ]
         stack.push_async_callback(system.close)
         await system.revive()
         yield system

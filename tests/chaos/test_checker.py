@@ -74,6 +74,28 @@ def test_a_good_history_has_no_findings() -> None:
     assert history().accepted == 5
 
 
+def test_an_error_is_an_end_of_what_was_made_to_fail() -> None:
+    """Told of once, and nothing left of it."""
+    told = history()
+    told.operations[0].may_fail = True  # type: ignore[union-attr]
+    failed = replace(READY, status="error", object_key=None)
+    event = replace(TOLD, kind="report.failed.v1")
+    seen = replace(
+        GOOD,
+        reports=(failed,),
+        objects=(),
+        changes=(*CHANGES[:4], Change(1, "error", 2)),
+        events=(event, event, RECORDED),
+    )
+    assert check(told, seen) == []
+    assert harms(check(told, replace(seen, events=(RECORDED,)))) == {Harm.LOST}
+    assert harms(check(history(), seen)) == {Harm.FAILED}
+
+
+def test_who_waits_for_as_long_as_our_deadlines_is_not_left_alone() -> None:
+    assert check(history(), replace(GOOD, slowest_answer=9.0)) == []
+
+
 def test_what_is_unknown_may_have_happened_or_not() -> None:
     unknown = dict.fromkeys(("report", "cancel", "record", "nonsense"), Outcome.UNKNOWN)
     assert check(history(**unknown), GOOD) == []
@@ -208,6 +230,7 @@ BAD: dict[str, tuple[Callable[[], Observation], set[Harm]]] = {
     ),
     "a message that is left": (changed(queued={"tallyport.record": 1}), {Harm.STUCK}),
     "a promise that is left": (changed(outbox=1), {Harm.STUCK}),
+    "a caller who hears nothing": (changed(slowest_answer=15.0), {Harm.LATE}),
     "a poison message that is nowhere": (changed(dead=()), {Harm.LOST}),
     "a good message among the dead": (changed(dead=("n1", "m9")), {Harm.FAILED}),
 }

@@ -13,13 +13,13 @@ from aiormq.abc import AbstractChannel
 from pamqp.commands import Basic
 from pydantic import SecretStr
 
+from shared.contracts import routes
 from shared.contracts.message import Message
 from shared.contracts.recording import RecordItems
 from shared.contracts.reports import ReportBuild
 from shared.contracts.routes import (
     BUILD_LARGE,
     BUILD_SMALL,
-    COMMANDS,
     CONTENT_TYPE,
     RECORDS,
     REPORT_REQUESTS,
@@ -33,6 +33,7 @@ from tests.chaos.suite import Suite, healing
 from tests.chaos.system import System
 
 pytestmark = pytest.mark.timeout(profile.SECONDS_MAX)
+EXCHANGES = {queue.name: queue.exchange for queue in routes.QUEUES}
 QUEUES = [queue.name for queue in (BUILD_SMALL, BUILD_LARGE, REPORT_REQUESTS, RECORDS)]
 
 
@@ -48,7 +49,7 @@ async def publish(channel: AbstractChannel, queue: str, body: bytes, **propertie
     assert isinstance(channel, Channel)
     given = {"content_type": CONTENT_TYPE, "delivery_mode": 2, **properties}
     await channel.basic_publish(
-        body, exchange=COMMANDS, routing_key=queue, properties=Basic.Properties(**given)
+        body, exchange=EXCHANGES[queue], routing_key=queue, properties=Basic.Properties(**given)
     )
 
 

@@ -259,3 +259,25 @@ async def test_without_dead_letters_nonsense_is_nowhere(system: System) -> None:
             await publish(channel, RECORDS.name, b"{", message_id=operation.message_id)
             operation.outcome = Outcome.OK
         assert Harm.LOST in await harms(suite, shop)
+
+
+@pytest.mark.slow
+async def test_without_a_deadline_a_caller_hears_nothing_from_a_frozen_recorder(
+    system: System,
+) -> None:
+    async with control(system, "gateway", "no_deadline") as (suite, shop):
+        system.recorder.freeze()
+        await shop.record(persist=False)
+        system.recorder.thaw()
+        assert await harms(suite, shop) == {Harm.LATE}
+
+
+@pytest.mark.slow
+async def test_with_a_deadline_a_frozen_recorder_is_no_harm(system: System) -> None:
+    """The other side of it: the same, with everything in its place."""
+    suite = Suite("recorder_frozen", system)
+    async with healing(system), open_shop(system, suite.history, suite.dice, customers=1) as shop:
+        system.recorder.freeze()
+        await shop.record(persist=False)
+        system.recorder.thaw()
+        assert await harms(suite, shop) == set()

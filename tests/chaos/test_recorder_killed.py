@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from pydantic import SecretStr
 
+from devstack import broker_users
 from shared.contracts.recording import RecordItems
 from shared.errors import UnavailableError
 from shared.messaging.connection import Broker
@@ -48,7 +49,8 @@ async def test_recorder_killed_in_the_middle_of_a_batch_records_each_item_once(
     system: System,
 ) -> None:
     suite = Suite("recorder_killed", system)
-    settings = BrokerSettings(url=(SecretStr(system.environment["TALLYPORT_BROKER_URL"]),))
+    address = broker_users.url_of(system.environment["TALLYPORT_BROKER_URL"], "producer")
+    settings = BrokerSettings(url=(SecretStr(address),))
     async with (
         healing(system),
         open_shop(system, suite.history, suite.dice) as shop,

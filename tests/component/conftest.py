@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
+from devstack import broker_users as users
 from devstack import ports
 from services.aggregator import app as aggregator
 from services.aggregator.settings import AggregatorServiceSettings
@@ -31,7 +32,6 @@ from shared.settings import (
     ObjectStoreSettings,
     OperationsSettings,
 )
-from tests import broker_users as broker_users_of
 from tests.component.events import Play
 from tests.engines import ROOT, EnginesUnderTest
 from tests.integration.report_worker.seeding import queue_report
@@ -56,7 +56,14 @@ async def running(serve: Serve, settings: Any) -> AsyncIterator[None]:
         assert not task.done(), f"the service ended by itself: {task}"
     finally:
         stop.set()
-        await asyncio.wait_for(task, timeout=START_SECONDS)
+        await asyncio.wait({task}, timeout=START_SECONDS)
+        if not task.done():
+            for other in asyncio.all_tasks():
+                other.print_stack(limit=4)
+            task.cancel()
+            await asyncio.wait({task}, timeout=START_SECONDS)
+            raise TimeoutError(f"the service did not stop within {START_SECONDS:g} s: {task}")
+        await task
 
 
 async def is_ready(url: str) -> bool:
@@ -78,9 +85,7 @@ async def broker_users(
     async with Broker.open(broker_settings, "deployment") as broker:
         assert broker.problems() == []
     return {
-        service: BrokerSettings(
-            url=(SecretStr(broker_users_of.url_of(world.rabbit, world.broker_url, service)),)
-        )
+        service: BrokerSettings(url=(SecretStr(users.url_of(world.broker_url, service)),))
         for service in ("gateway", "recorder", "aggregator", "report_worker")
     }
 

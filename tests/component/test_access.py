@@ -84,7 +84,9 @@ async def _is_refused(client: Client) -> bool:
     return response.status == 401
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/", "/rels/report"])
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/metrics", "/", "/rels/report", "/docs", "/docs/messages"]
+)
 async def test_what_everybody_may_see_needs_no_token(base_url: str, path: str) -> None:
     async with aiohttp.ClientSession(base_url) as session, session.get(path) as response:
         assert response.status == 200

@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 from yarl import URL
 
+from devstack.broker_users import url_of
 from shared.database.accounts import Store
 from shared.settings import BrokerSettings
 from tallyport_client import (
@@ -23,22 +24,29 @@ from tallyport_client import (
 from tallyport_client.producer import AsyncProducer, Producer
 from tests.chaos.proxy import Proxy, Side, proxy_to
 from tests.component.conftest import Client
+from tests.engines import EnginesUnderTest
 
 IN_2023 = (datetime(2023, 1, 1, tzinfo=UTC), datetime(2023, 12, 31, tzinfo=UTC))
 ITEM = {"unique_key": "a", "amount": Decimal("0.1"), "originated_at": IN_2023[0]}
 
 
+@pytest.fixture(scope="module")
+def address(broker_settings: BrokerSettings, world: EnginesUnderTest) -> URL:
+    """As the user that producers get, where we may make one."""
+    if world.local:
+        return URL(url_of(world.broker_url, "producer"))
+    return URL(broker_settings.url[0].get_secret_value())
+
+
 @pytest.fixture
-async def proxy(broker_settings: BrokerSettings) -> AsyncIterator[Proxy]:
-    address = URL(broker_settings.url[0].get_secret_value())
+async def proxy(address: URL) -> AsyncIterator[Proxy]:
     assert address.host is not None
     async with proxy_to(address.host, address.port or 5672) as opened:
         yield opened
 
 
 @pytest.fixture
-def url(proxy: Proxy, broker_settings: BrokerSettings) -> str:
-    address = URL(broker_settings.url[0].get_secret_value())
+def url(proxy: Proxy, address: URL) -> str:
     return str(address.with_host("127.0.0.1").with_port(proxy.port))
 
 

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from shared.database import accounts
 from shared.database.pool import Database
@@ -251,6 +252,35 @@ async def test_a_slow_reader_holds_a_turn_and_no_memory(
         return response.status == 200
 
     await until(is_free, seconds=30, what="the turns of callers who hung up")
+
+
+async def test_a_slow_reader_keeps_no_transaction_open(
+    client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL ends a transaction in which nothing happens, and with it would go what the caller
+    has not read yet."""
+    register_id = await _filled(client, ITEMS)
+    write = web.StreamResponse.write
+    seen: set[str] = set()
+
+    async def write_when_it_is_done(response: web.StreamResponse, data: bytes) -> None:
+        async def states() -> set[str]:
+            async with database.acquire() as connection:
+                rows = await connection.fetch(
+                    "SELECT state FROM pg_stat_activity WHERE query LIKE 'COPY%'"
+                    " AND datname = current_database() AND application_name = 'gateway'"
+                )
+            found = {row["state"] for row in rows}
+            return set() if "active" in found else found
+
+        if b"12345678901234567890.123456789" in data:
+            seen.update(await until(states, seconds=30, what="the end of the statement"))
+        await write(response, data)
+
+    monkeypatch.setattr(web.StreamResponse, "write", write_when_it_is_done)
+    body = await client.get(f"/registers/{register_id}/items", headers=CSV)
+    assert len([*csv.reader(io.StringIO(body.decode()))]) == 1 + len(ITEMS)
+    assert seen == {"idle"}
 
 
 async def test_all_of_it_streamed_is_what_was_recorded(client: Client) -> None:

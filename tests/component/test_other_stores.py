@@ -260,15 +260,15 @@ async def answer(client: Client, method: str, template: str, call: Call, ids: Id
     response, body = await client.call(method, path, **options)
     text = body.decode() if isinstance(body, bytes) else json.dumps(body)
     headers = {
-        name: value
-        for name, value in response.headers.items()
-        if name.lower() not in ("date", "x-request-id", "content-length", "server-timing")
+        name: value for name, value in response.headers.items() if name.lower() not in VARYING
     }
     shown = f"{text}\n{json.dumps(headers, sort_keys=True)}"
     shown = re.sub(rf"\b{sought}\b", "ID", shown)
     return Told(response.status, re.sub(r'"id-[0-9a-f]{16}"', '"id-"', shown))
 
 
+# What headers say of this answer, or of the moment: how many requests are left grows with time.
+VARYING = {"date", "x-request-id", "content-length", "server-timing", "ratelimit"}
 # What moves by itself: relayed, folded.
 _MOVING = ("outbox", "rollups", "rollup_rows")
 

@@ -167,7 +167,8 @@ async def world(
                 large_rows=LARGE_ROWS, heartbeat_seconds=0.1, reap_seconds=0.2
             ),
         }
-        worker = WorkerServiceSettings(**blocks, worker=WorkerSettings(defer_seconds=0.2))
+        # Whoever is put off is built because a build has ended, not because time has passed.
+        worker = WorkerServiceSettings(**blocks, worker=WorkerSettings(defer_seconds=600))
         web = GatewayServiceSettings(**blocks, gateway=GatewaySettings(port=port))
         async with (
             Database.open(blocks["database"], name="tests") as database,

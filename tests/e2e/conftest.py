@@ -15,6 +15,7 @@ import pytest
 from devstack import services
 from devstack.engines import Engines
 from devstack.processes import stop_all
+from devstack.rabbitmq import RabbitMQ
 from devstack.stack import RunningStack, start_services
 from shared.database import accounts
 from shared.database.accounts import Store
@@ -37,12 +38,13 @@ SHORT_LIVES = {
 
 
 class Stack:
-    """The running processes, for tests that break them."""
+    """The running processes, for tests that break them; and the broker's node where it is ours."""
 
-    def __init__(self, run_dir: Path, running: RunningStack) -> None:
+    def __init__(self, run_dir: Path, running: RunningStack, broker: RabbitMQ | None) -> None:
         self.run_dir = run_dir
         self.running = running
         self.url = running.url
+        self.broker = broker
 
     def process(self, service: str) -> psutil.Process:
         """The service's process."""
@@ -67,12 +69,14 @@ def stack(world: EnginesUnderTest) -> Iterator[Stack]:
         database_url=world.database_url,
         broker_url=world.broker_url,
         object_store=world.object_store,
+        has_broker_users=world.local is not None,
     )
     with pytest.MonkeyPatch.context() as environment:
         for name, value in SHORT_LIVES.items():
             environment.setenv(name, value)
         try:
-            yield Stack(run_dir, start_services(run_dir, addresses))
+            broker = world.rabbit if world.local else None
+            yield Stack(run_dir, start_services(run_dir, addresses), broker)
         finally:
             stop_all(run_dir, services.SERVICES)
             with contextlib.suppress(OSError):

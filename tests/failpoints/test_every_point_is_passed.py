@@ -29,7 +29,7 @@ from services.report_worker import app as report_worker
 from services.report_worker.settings import WorkerServiceSettings, WorkerSettings
 from shared import failpoints
 from shared.contracts.rollups import RollupRequest
-from shared.contracts.routes import BUILD_SMALL, COMMANDS, DEAD_QUEUE
+from shared.contracts.routes import BUILD_SMALL, BUILDS, DEAD_QUEUE
 from shared.database import accounts
 from shared.database.accounts import Store
 from shared.database.pool import Database
@@ -162,7 +162,7 @@ async def _publish(settings: BrokerSettings, wish: RollupRequest) -> None:
         await Publisher(broker).publish(wish)
         connection = await broker.publishing.wait_open()
         channel: AbstractChannel = await connection.channel()
-        await channel.basic_publish(b"[", exchange=COMMANDS, routing_key=BUILD_SMALL.name)
+        await channel.basic_publish(b"[", exchange=BUILDS, routing_key=BUILD_SMALL.name)
 
         async def put_away() -> bool:
             found = await channel.queue_declare(DEAD_QUEUE, passive=True)

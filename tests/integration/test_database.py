@@ -196,6 +196,27 @@ async def test_a_killed_backend_is_an_error_that_a_retry_helps(
             assert await connection.fetchval("SELECT 1") == 1
 
 
+async def _do_nothing_in_a_transaction(idle: Database) -> None:
+    async with idle.transaction() as connection:
+
+        async def ended() -> bool:
+            return connection.is_closed()
+
+        await until(ended, seconds=10, what="the end of a transaction that does nothing")
+        await connection.fetchval("SELECT 1")
+
+
+async def test_a_transaction_that_does_nothing_is_ended(
+    database_settings: DatabaseSettings,
+) -> None:
+    soon = database_settings.model_copy(update={"transaction_idle_seconds": 0.2})
+    async with Database.open(soon, name="idle", pool_max=1) as idle:
+        with pytest.raises(UnavailableError):
+            await _do_nothing_in_a_transaction(idle)
+        async with idle.acquire() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+
+
 def test_queries_have_names_and_reasons(tmp_path: Path) -> None:
     sql = tmp_path / "some.sql"
     sql.write_text("-- name: one\n-- Why.\nSELECT 1;\n\n-- name: two\n-- Why.\nSELECT 2;\n")

@@ -101,6 +101,7 @@ def processes(world: EnginesUnderTest) -> Iterator[Processes]:
         database_url=world.database_url,
         broker_url=world.broker_url,
         object_store=world.object_store,
+        has_broker_users=world.local is not None,
     )
     with pytest.MonkeyPatch.context() as environment:
         # Those of the gateway go past what the caller's environment may say.

@@ -32,7 +32,7 @@ from tests.unit.test_settings_example import (
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
-OVERRIDES = sorted((ROOT / "deploy").glob("compose.*.yml"))
+OVERRIDES = sorted((ROOT / "deploy").glob("*compose.*.yml"))
 RABBITMQ = ROOT / "deploy" / "rabbitmq"
 SERVICES = ("gateway", "report_worker", "aggregator", "recorder")
 OBJECT_STORE = ("object-store", "object-store-volume")
@@ -160,7 +160,10 @@ def test_the_database_and_the_broker_have_no_way_out() -> None:
 
 def test_images_are_pinned() -> None:
     images = {name: default_of(one["image"]) for name, one in services().items() if "image" in one}
-    assert set(images) == {"postgres", "rabbitmq", "object-store", "object-store-volume"}
+    assert set(images) == {
+        *("postgres", "rabbitmq", "object-store", "object-store-volume"),
+        *("prometheus", "grafana"),
+    }
     for image in images.values():
         tag = image.rpartition("/")[2].partition(":")[2]
         assert re.search(r"\d+[.-]\d+", tag), f"{image}: which release?"
@@ -335,10 +338,12 @@ def test_a_queue_is_read_by_its_owner_alone(queue: routes.Queue, broker: dict[st
 def test_replies_find_their_way_back(broker: dict[str, Any]) -> None:
     rights = {one["user"]: one for one in broker["permissions"]}
     reply_queue = f"{REPLY_QUEUE_PREFIX}gateway.1"
-    for right in ("configure", "read"):
+    for right in ("configure", "write", "read"):
         assert re.search(rights["gateway"][right], reply_queue)
+    assert re.search(rights["gateway"]["read"], routes.REPLIES)
     for user in ("report_worker", "aggregator", "recorder"):
-        assert re.search(rights[user]["write"], "amq.default")
+        assert re.search(rights[user]["write"], routes.REPLIES)
+        assert not re.search(rights[user]["write"], "amq.default")
         assert re.search(rights[user]["write"], routes.DEAD)
         assert not re.search(rights[user]["read"], reply_queue)
     assert not re.search(rights["aggregator"]["write"], routes.COMMANDS)

@@ -7,8 +7,10 @@ code spans and code blocks.
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import re
+import runpy
 import shlex
 import tomllib
 from collections.abc import Iterator
@@ -31,19 +33,32 @@ from shared.contracts import routes
 from shared.contracts.failures import FailureCode
 from shared.contracts.message import Contract, Message
 from shared.messaging.topology import REPLY_QUEUE_PREFIX, TOPOLOGY
-from tests.unit.test_settings_example import documented, documented_for_compose
+from tests.unit.test_settings_example import (
+    default_of,
+    documented,
+    documented_for_compose,
+    fields_of_code,
+    read_as,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted(
-    [
-        *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
-        *DOCS.rglob("*.md"),
-        *(ROOT / "deploy").glob("*.md"),
-        *(ROOT / "samples").glob("*.md"),
-    ]
+OF_OTHERS = {"node_modules", "build", "dist", "static"}
+
+
+def files() -> Iterator[Path]:
+    """Everything of ours, without what is installed or built."""
+    for folder, inner, names in os.walk(ROOT):
+        inner[:] = [one for one in inner if one[0] != "." and one not in OF_OTHERS]
+        yield from (Path(folder) / name for name in names)
+
+
+PAGES = sorted(path for path in files() if path.suffix == ".md")
+# Links and pictures, in Markdown and in HTML.
+LINK = re.compile(r"""\[[^\]]*\]\(([^)\s]+)\)|(?:href|src)=["']([^"']+)["']""")
+NAMED = re.compile(
+    r"(?<![/\w])(?:docs|deploy|samples|scripts)/[\w./-]*\w\.(?:md|py|sh|yml|json|png|gz)\b"
 )
-LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`]+)`")
 VARIABLE = re.compile(r"\b(?:TALLYPORT_[A-Z_]*[A-Z]|REPORT_RETENTION_DAYS|DOWNLOAD_LINK_SECONDS)\b")
@@ -85,6 +100,12 @@ def called(page: Path, *names: str) -> Iterator[list[str]]:
                 yield shlex.split(match["words"], comments=True)
 
 
+def links(page: Path) -> Iterator[str]:
+    """Where links and pictures lead."""
+    for in_markdown, in_html in LINK.findall(prose(page)):
+        yield in_markdown or in_html
+
+
 def anchors(page: Path) -> set[str]:
     """The names that a Markdown page gives its headings."""
     found = set()
@@ -119,8 +140,9 @@ def codes(cell: str) -> list[str]:
 
 @every_page()
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in LINK.findall(prose(page)):
+    for target in links(page):
         if re.match(r"[a-z]+:", target):
+            assert re.match(r"https://[\w.-]+\.\w+(/|$)", target), target
             continue
         path, _, fragment = target.partition("#")
         found = (page.parent / path).resolve() if path else page
@@ -130,9 +152,26 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert fragment in anchors(found), f"{target}: no such heading"
 
 
+def test_the_readme_leads_to_every_document() -> None:
+    led_to = {(ROOT / target.partition("#")[0]).resolve() for target in links(ROOT / "README.md")}
+    assert {*DOCS.glob("*.md")} <= led_to
+
+
+def test_files_that_are_named_exist() -> None:
+    """In the code and in comments too: a page that was moved is still named there."""
+    found = 0
+    for path in files():
+        if path.suffix in (".py", ".md", ".sql", ".ts", ".tsx", ".sh", ".yml", ".toml", ""):
+            for name in NAMED.findall(path.read_text(errors="replace")):
+                found += 1
+                beside = path.parent / name
+                assert (ROOT / name).exists() or beside.exists(), f"{path}: {name}"
+    assert found > 100
+
+
 def test_every_document_can_be_found() -> None:
     index = DOCS / "README.md"
-    linked = {(DOCS / target.partition("#")[0]).resolve() for target in LINK.findall(prose(index))}
+    linked = {(DOCS / target.partition("#")[0]).resolve() for target in links(index)}
     assert set(DOCS.rglob("*.md")) - {index} <= linked
 
 
@@ -219,6 +258,32 @@ def variables_of_the_command_line() -> set[str]:
 def test_variables_exist(page: Path) -> None:
     known = {*documented(), *documented_for_compose(), *variables_of_the_command_line(), *OF_TESTS}
     assert set(VARIABLE.findall(page.read_text())) <= known
+
+
+def test_all_settings_are_listed_with_the_defaults_of_the_code() -> None:
+    page = (DOCS / "operation.md").read_text()
+    assert runpy.run_path(str(ROOT / "scripts/settings_table.py"))["made_anew"](page) == page, (
+        "make docs"
+    )
+    # And they are there to be read, by other means than those they were made with.
+    listed = {
+        codes(row[0])[0]: row[1:]
+        for header, rows in tables(page.partition("## All settings")[2])
+        if header == ["setting", "default", "meaning"]
+        for row in rows
+    }
+    code = fields_of_code()
+    assert {*code} <= {*listed} <= {*code, *documented_for_compose()}
+    for name, fields in code.items():
+        written, meaning = listed[name]
+        has_default, default = default_of(fields)
+        assert meaning, name
+        if not has_default:
+            assert written == "none", name
+        elif written == "empty":
+            assert default in (None, ""), name
+        else:
+            assert read_as(fields[0], codes(written)[0]) == default, name
 
 
 # --- messages ------------------------------------------------------------------------------------
@@ -361,7 +426,11 @@ def test_metrics_that_are_listed_exist() -> None:
         "services.aggregator.metrics",
         "services.recorder.metrics",
         "services.report_worker.handlers",
+        "services.report_worker.reaper",
+        "shared.database.pool",
+        "shared.database.replica",
         "shared.messaging.metrics",
+        "shared.objects.metrics",
         "shared.operations",
         "shared.relay",
     ):
@@ -372,7 +441,7 @@ def test_metrics_that_are_listed_exist() -> None:
         if metric.name.startswith("tallyport_")
     }
     ((_, rows),) = tables(sections(DOCS / "operation.md", level=2)["Metrics"])
-    assert {codes(row[0])[0] for row in rows} <= ours
+    assert {codes(row[0])[0] for row in rows} == ours
 
 
 def test_the_columns_of_reports_are_those_of_the_code() -> None:

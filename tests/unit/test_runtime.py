@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -17,9 +18,10 @@ from typing import IO
 import aiohttp
 import pytest
 
-from shared.operations import operations_server
+from shared.operations import Readiness, operations_server
 from shared.runtime import background
 from shared.settings import OperationsSettings
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,10 +32,12 @@ from pydantic_settings import BaseSettings
 from shared.runtime import background, run
 from shared.settings import (
     BrokerSettings, DownloadSettings, FailpointSettings, OperationsSettings, TelemetrySettings,
+    TracingSettings,
 )
 
 class Settings(BaseSettings):
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    tracing: TracingSettings = Field(default_factory=TracingSettings)
     operations: OperationsSettings = Field(default_factory=OperationsSettings)
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     download: DownloadSettings = Field(default_factory=DownloadSettings)
@@ -97,6 +101,21 @@ def running(body: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
 def _line(stream: IO[str] | None) -> str:
     assert stream is not None
     return stream.readline().strip()
+
+
+def test_traces_without_what_they_take_are_a_setting_that_is_wrong(tmp_path: Path) -> None:
+    """The extra is installed here: another module of its name stands before it."""
+    missing = "raise ModuleNotFoundError(\"No module named 'opentelemetry'\", name=__name__)"
+    (tmp_path / "opentelemetry.py").write_text(missing)
+    path = f"{tmp_path}{os.pathsep}{ROOT}"
+    collector = "http://127.0.0.1:4318"
+    with running(GRACEFUL, OTEL_EXPORTER_OTLP_ENDPOINT=collector, PYTHONPATH=path) as process:
+        _, told = process.communicate(timeout=30)
+        assert process.returncode == 2
+        assert "pip install 'tallyport[otel]'" in told
+    switched_off = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector, "OTEL_SDK_DISABLED": "true"}
+    with running(GRACEFUL, **switched_off, PYTHONPATH=path) as process:
+        assert _line(process.stdout) == "ready"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -222,6 +241,7 @@ async def test_the_operations_pages() -> None:
         aiohttp.ClientSession(f"http://127.0.0.1:{readiness.port}") as client,
     ):
         readiness._check_seconds = 0.1
+        readiness._kept_seconds = 0
 
         async def ready() -> tuple[int, dict[str, object]]:
             async with client.get("/readyz") as response:
@@ -252,3 +272,59 @@ async def test_the_operations_pages() -> None:
             assert response.status == 200
         async with client.get("/metrics") as response:
             assert "python_info" in await response.text()
+
+
+async def test_readiness_is_found_once_however_many_ask() -> None:
+    asked = 0
+    begun, release = asyncio.Event(), asyncio.Event()
+
+    async def counted() -> str | None:
+        nonlocal asked
+        asked += 1
+        begun.set()
+        await release.wait()
+        return f"finding {asked}"
+
+    readiness = Readiness({"database": counted}, kept_seconds=0.05)
+    asking = [asyncio.create_task(readiness.problems()) for _ in range(100)]
+    await begun.wait()
+    # Whoever asked first hangs up, and the finding goes on.
+    asking[0].cancel()
+    release.set()
+    found = await asyncio.gather(*asking[1:])
+    assert found == [{"database": "finding 1"}] * 99
+    assert await readiness.problems() == {"database": "finding 1"}
+
+    async def found_anew() -> bool:
+        return await readiness.problems() == {"database": "finding 2"}
+
+    await until(found_anew, seconds=10, what="another finding")
+    readiness.start_draining()
+    assert await readiness.problems() == {"process": "shutting down"}
+    assert asked == 2
+
+
+async def test_a_check_that_does_not_give_up_holds_nobody_up_and_is_asked_once() -> None:
+    """As a driver is that waits for a silent server, whoever cancels it."""
+    begun = 0
+    speaks = asyncio.Event()
+
+    async def stubborn() -> str | None:
+        nonlocal begun
+        begun += 1
+        while not speaks.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await speaks.wait()
+        return None
+
+    readiness = Readiness({"database": stubborn}, check_seconds=0.05, kept_seconds=0)
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            assert await readiness.problems() == {"database": "no answer within 0.05 s"}
+    assert begun == 1
+    speaks.set()
+
+    async def well() -> bool:
+        return await readiness.problems() == {}
+
+    await until(well, seconds=10, what="the check to answer again")

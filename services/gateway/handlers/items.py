@@ -126,9 +126,9 @@ async def _stream(request: web.Request, register: Register, wanted: Wanted) -> w
     try:
         async with (
             _turn(request.config_dict[STREAMS]),
-            dependencies(request).database.transaction(
-                store_id=register.store_id, readonly=True
-            ) as connection,
+            # In no transaction: it is one statement, and PostgreSQL is done with it long before a
+            # slow caller has read what lies in between.
+            dependencies(request).database.acquire(store_id=register.store_id) as connection,
             asyncio.timeout(seconds),
         ):
             await response.prepare(request)

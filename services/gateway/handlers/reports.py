@@ -24,6 +24,7 @@ from shared.failpoints import Step
 from shared.reporting.accept import Idempotency, accept_report
 from shared.reporting.request import check_request
 from shared.reporting.resource import has_file
+from shared.tracing import traceparent
 
 _JSON_TYPES = ("application/json", HAL)
 _KEY_CHARACTERS_MAX = 255
@@ -42,7 +43,12 @@ async def create(request: web.Request) -> web.Response:
     arguments, fingerprint = await _arguments(request)
     caller = await access.caller(request, Scope.WRITE)
     parts = dependencies(request)
-    new = check_request(arguments, caller.store, user_id=caller.principal.user_id)
+    new = check_request(
+        arguments,
+        caller.store,
+        user_id=caller.principal.user_id,
+        traceparent=traceparent(),
+    )
     shown = representing(request)
     accepted = await accept_report(
         parts.database,

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing_extensions import TypedDict
 
-from services.gateway.handlers.entry import RELATIONS
 from services.gateway.openapi import parameters
 from services.gateway.openapi.hal import CURIES, Curies, Link, SelfLinks, link
 from services.gateway.openapi.operation import Answer, Content, Operation
 from services.gateway.problems import HAL
+from services.gateway.relations import RELATIONS
 
 TAG = "entry"
 
@@ -85,6 +85,8 @@ _USER = {
     "name": "Ada",
 }
 
+NOT_BUILT = Answer(503, "It was not built; says what to do.", (Content("text/html", bytes),))
+
 OPERATIONS = (
     Operation(
         method="GET",
@@ -129,6 +131,30 @@ OPERATIONS = (
             ),
         ),
         refusals=(404,),
+        is_public=True,
+    ),
+    Operation(
+        method="GET",
+        path="/docs",
+        name="readCalls",
+        tag=TAG,
+        summary="This document in a viewer, to be read and tried out.",
+        answers=(
+            Answer(200, "The viewer.", (Content("text/html", bytes),)),
+            NOT_BUILT,
+        ),
+        is_public=True,
+    ),
+    Operation(
+        method="GET",
+        path="/docs/messages",
+        name="readMessages",
+        tag=TAG,
+        summary="The AsyncAPI document in a viewer.",
+        answers=(
+            Answer(200, "The viewer.", (Content("text/html", bytes),)),
+            NOT_BUILT,
+        ),
         is_public=True,
     ),
     Operation(

@@ -15,6 +15,8 @@ SchemaOf = Callable[[Any], Json]
 FamilyName = Literal["reports", "numbers", "records"]
 
 BEARER = "bearer"
+# Where requests of a token are counted at all.
+ALLOWANCE = ("RateLimit", "RateLimit-Policy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,12 @@ class Operation:
                 answers=tuple(replace(answer, contents=(), links={}) for answer in self.answers),
             )
 
+    def told(self) -> Iterator[Answer]:
+        """The answers, with what is told to whoever has a token."""
+        for answer in self.answers:
+            more = () if self.is_public else ALLOWANCE
+            yield replace(answer, sometimes=(*answer.sometimes, *more))
+
     def statuses(self) -> tuple[int, ...]:
         """Every status that is a refusal."""
         of_all = () if self.is_public else (401, 403, 429, 500, 503)
@@ -111,7 +119,7 @@ class Operation:
             "summary": self.summary,
             "security": [] if self.is_public else [{BEARER: []}],
             "responses": {
-                **{str(one.status): one.rendered(schema_of, headers) for one in self.answers},
+                **{str(one.status): one.rendered(schema_of, headers) for one in self.told()},
                 **{
                     str(status): {"$ref": f"#/components/responses/{self.family}{status}"}
                     for status in self.statuses()

@@ -93,8 +93,21 @@ HEADERS: dict[str, dict[str, Any]] = {
         "description": "Seconds until the same call can succeed.",
         "schema": {"type": "integer", "minimum": 1},
     },
+    "RateLimit": _header(
+        "How many requests the token may make at once (`r`), and after how many seconds all of "
+        "them are there again (`t`); refused with 429: one.",
+        pattern='^"token";r=[0-9]+;t=[0-9]+$',
+    ),
+    "RateLimit-Policy": _header(
+        "How many requests a token may make at once (`q`), and in how many seconds as many are "
+        "there again (`w`).",
+        pattern='^"token";q=[0-9]+;w=[1-9][0-9]*$',
+    ),
     "ETag": _header("Changes when the register does.", pattern='^"[!-~]+"$'),
-    "Server-Timing": _header("Milliseconds with the database.", pattern=r"^db;dur=[0-9.]+$"),
+    "Server-Timing": _header(
+        "Milliseconds with the database; a replica where it says so.",
+        pattern=r'^db;dur=[0-9.]+(;desc="replica")?$',
+    ),
     "Tallyport-Plan": _header("Where the totals came from.", minLength=1),
     "Cache-Control": _header(
         "Who may keep the answer.", pattern="^private, no-(cache|store(, no-transform)?)$"

@@ -12,7 +12,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from services.gateway.openapi.hal import CURIES, CuriesOnly
-from services.gateway.openapi.operation import Answer, Content, FamilyName
+from services.gateway.openapi.operation import ALLOWANCE, Answer, Content, FamilyName
 from services.gateway.problems import HAL
 
 JSON = "application/json"
@@ -79,7 +79,10 @@ _STATUSES = {
     413: ("The body, or a record of it, is too long.", "the body is over 1048576 bytes"),
     415: ("The body's media type is not taken here.", "send application/json; not text/html"),
     422: ("A value is not allowed.", "Invalid register_id"),
-    429: ("The token has too much going on at once.", "the token has as many event streams open"),
+    429: (
+        "The token has too much going on at once, or its address has tried too many others.",
+        "the token has as many event streams open",
+    ),
     500: ("A mistake of ours.", "Unable to render report"),
     503: ("Something that is needed does not answer; try again.", "the database does not answer"),
     504: ("The deadline has passed.", "no answer within 10 s"),
@@ -108,7 +111,11 @@ def _refusal(family: FamilyName, status: int) -> Answer:
         description,
         (Content(media_type, shape, {"refused": _example(family, message)}),),
         headers=_HEADERS.get(status, ()),
-        sometimes=("Retry-After",) if status == 409 else (),
+        sometimes=(
+            *(("Retry-After",) if status == 409 else ()),
+            # Nobody was counted yet.
+            *(ALLOWANCE if status != 401 else ()),
+        ),
     )
 
 

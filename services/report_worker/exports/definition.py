@@ -119,7 +119,7 @@ def totals_select(file: ExportFile, source: str = "") -> str:
         totals += f", {shown} AS {measure}"
     return (
         f"SELECT currency, count(*) AS rows{totals}"  # noqa: S608 - our own names
-        f" FROM {source or f'({bare(file.query)})'} AS source"
+        f" FROM {source or f'({unordered(file.query)})'} AS source"
         ' GROUP BY currency ORDER BY currency COLLATE "C"'
     )
 
@@ -128,6 +128,13 @@ def bare(select: str) -> str:
     """The statement without its end, to stand in brackets; on lines of its own, for it may end in
     a comment."""
     return f"\n{select.rstrip().rstrip(';')}\n"
+
+
+def unordered(select: str) -> str:
+    """The rows of a statement in whatever order is cheapest, as sums do not mind: without the ORDER
+    BY at its end, to stand in brackets."""
+    rows, _, order = bare(select).rpartition("\n ORDER BY ")
+    return f"{rows}\n" if rows and order.count("(") == order.count(")") else bare(select)
 
 
 def _telling(file: ExportFile) -> str:

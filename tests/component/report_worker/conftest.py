@@ -27,6 +27,7 @@ from shared.database.pool import Database
 from shared.objects import ObjectStore
 from shared.settings import DatabaseSettings, ObjectStoreSettings
 from tests.engines import ROOT, EnginesUnderTest
+from tests.holding import open_holding
 from tests.roles import as_role
 
 FAST = {
@@ -38,6 +39,7 @@ FAST = {
     "TALLYPORT_REPORT_BACKOFF_SECONDS_MAX": "0.05",
     "TALLYPORT_WORKER_JANITOR_SECONDS": "0.5",
     "TALLYPORT_WORKER_ABANDONED_SECONDS": "0",
+    "TALLYPORT_DATABASE_TRANSACTION_IDLE_SECONDS": "4",
     "TALLYPORT_LOG_FORMAT": "json",
 }
 
@@ -106,7 +108,7 @@ async def _administer(engines: EnginesUnderTest, statement: str) -> None:
 async def worker_database(
     worker_database_settings: DatabaseSettings,
 ) -> AsyncIterator[Database]:
-    async with Database.open(worker_database_settings, name="tests", pool_max=5) as opened:
+    async with open_holding(worker_database_settings, pool_max=5) as opened:
         yield opened
 
 

@@ -31,6 +31,11 @@ SELECT count(*) FROM pg_stat_activity
  WHERE wait_event_type = 'Lock' AND application_name = 'report_worker source'
    AND datname = current_database()
 """
+IDLE_TRANSACTIONS = """
+SELECT count(*) FROM pg_stat_activity
+ WHERE state = 'idle in transaction' AND application_name = 'report_worker'
+   AND datname = current_database() AND now() - state_change > interval '1 second'
+"""
 HOLDER = "SELECT worker FROM reports WHERE store_id = $1 AND report_id = $2"
 
 
@@ -44,12 +49,12 @@ class Shop:
     store_id: int
     user_id: int
 
-    async def ask(self, **options: object) -> Report:
+    async def ask(self, *, dispatch: bool = True, **options: object) -> Report:
         return await queue_report(
             self.database,
             self.store_id,
             self.user_id,
-            dispatch=True,
+            dispatch=dispatch,
             **options,  # type: ignore[arg-type]
         )
 
@@ -68,6 +73,15 @@ class Shop:
                 return await connection.fetchval(WAITING_EXPORTS) == count
 
         await until(probe, seconds=PATIENCE_SECONDS, what=f"{count} exports in the middle")
+
+    async def idle_transaction(self) -> None:
+        """Until a worker does nothing in the middle of a transaction."""
+
+        async def probe() -> bool:
+            async with self.database.acquire() as connection:
+                return await connection.fetchval(IDLE_TRANSACTIONS) == 1
+
+        await until(probe, seconds=PATIENCE_SECONDS, what="a transaction in the middle")
 
     async def builder_of(self, report: Report, workers: list[Worker]) -> Worker:
         """Which process has the report."""
@@ -170,6 +184,19 @@ async def test_a_worker_that_wakes_up_after_its_lease_finishes_nothing(
     assert after is not None
     assert (after.object_key, after.ready_at) == (ready.object_key, ready.ready_at)
     await only_the_winner_is_left(shop, ready)
+
+
+async def test_a_worker_frozen_in_the_middle_of_a_transaction_holds_nobody_up(
+    shop: Shop, start_worker: StartWorker
+) -> None:
+    """It keeps the lock that lets one worker at a time see to it that no report is stuck."""
+    await add_customers(shop.database, shop.store_id, 10)
+    frozen = await start_worker(TALLYPORT_FAILPOINTS="report.reap.before=hang:300,hit=1")
+    await shop.idle_transaction()
+    frozen.signal(signal.SIGSTOP)
+    await start_worker()
+    ready = await shop.ready(await shop.ask(dispatch=False))
+    assert ready.status == "ready"
 
 
 async def test_deleting_a_report_ends_its_build(shop: Shop, start_worker: StartWorker) -> None:

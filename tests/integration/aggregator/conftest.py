@@ -11,6 +11,7 @@ from services.aggregator.sessions import open_sessions
 from services.aggregator.settings import AggregatorSettings
 from shared.database.accounts import Store
 from shared.database.pool import Database
+from shared.database.replica import ReadSources
 from shared.settings import DatabaseSettings
 from tests.integration.aggregator.register_under_test import (
     MakeRegister,
@@ -22,15 +23,15 @@ from tests.roles import as_role
 
 
 @pytest.fixture(scope="session")
-async def sessions(database_settings: DatabaseSettings) -> AsyncIterator[Database]:
+async def sessions(database_settings: DatabaseSettings) -> AsyncIterator[ReadSources]:
     """Connections as the service has them."""
     own = as_role(database_settings, "aggregator")
     async with open_sessions(own, AggregatorSettings(), name="sessions") as opened:
-        yield opened
+        yield ReadSources(opened)
 
 
 @pytest.fixture(scope="session")
-def aggregator(sessions: Database) -> Aggregator:
+def aggregator(sessions: ReadSources) -> Aggregator:
     # Room for the random questions: what is over the limits is asked elsewhere.
     return Aggregator(sessions, AggregatorSettings(rows_max=1_000_000, body_bytes_max=100_000_000))
 

@@ -16,6 +16,7 @@ import pytest
 from services.aggregator.aggregate import Aggregator
 from services.aggregator.settings import AggregatorSettings
 from shared.database.pool import Database
+from shared.database.replica import ReadSources
 from shared.rollups import definitions
 from shared.rollups.checking import check
 from shared.rollups.folding import fold, rebuild
@@ -43,7 +44,7 @@ COLUMN_SETS = [set_ for size in range(4) for set_ in combinations(COLUMNS, size)
 
 
 @pytest.fixture(scope="session")
-def eager(sessions: Database) -> Aggregator:
+def eager(sessions: ReadSources) -> Aggregator:
     """Uses rollups wherever they are exact, however little that saves."""
     settings = AggregatorSettings(
         rollup_overhead_rows=-1, rows_max=1_000_000, body_bytes_max=100_000_000
@@ -52,7 +53,7 @@ def eager(sessions: Database) -> Aggregator:
 
 
 @pytest.fixture(scope="session")
-def plain(sessions: Database) -> Aggregator:
+def plain(sessions: ReadSources) -> Aggregator:
     """Never uses rollups."""
     return Aggregator(sessions, AggregatorSettings(rollup_overhead_rows=1_000_000))
 
@@ -336,7 +337,7 @@ async def test_days_cut_by_other_rules_are_not_used(year: Register, database: Da
 
 
 async def test_an_expensive_question_makes_a_wish(
-    make_register: MakeRegister, database: Database, sessions: Database
+    make_register: MakeRegister, database: Database, sessions: ReadSources
 ) -> None:
     curious = Aggregator(sessions, AggregatorSettings(wish_rows_min=10))
     register = dataclasses.replace(await make_register(["a", "b"]), aggregator=curious)

@@ -23,6 +23,7 @@ from services.aggregator.plans import Plan
 from services.aggregator.settings import AggregatorSettings
 from shared.contracts.aggregations import AggregateQuery
 from shared.database.pool import LIMIT_SLACK_SECONDS, Database
+from shared.database.replica import ReadSources
 from shared.errors import (
     DeadlineExceededError,
     InvalidArgumentError,
@@ -33,6 +34,7 @@ from shared.messaging.delivery import Delivery
 from tests.integration.aggregator.register_under_test import (
     MakeRegister,
     Register,
+    Row,
     add_items,
     instant,
 )
@@ -252,7 +254,7 @@ async def test_too_many_at_once_are_refused(
     make_register: MakeRegister,
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
-    sessions: Database,
+    sessions: ReadSources,
 ) -> None:
     register = await make_register()
     settings = AggregatorSettings(questions_max=1, waiting_max=0, retry_after_seconds=2)
@@ -277,7 +279,7 @@ async def test_too_many_at_once_are_refused(
 
 
 async def test_rows_are_limited_by_name_and_never_cut(
-    make_register: MakeRegister, sessions: Database
+    make_register: MakeRegister, sessions: ReadSources
 ) -> None:
     rows = [(NOON + timedelta(days=n % 3), Decimal(n), f"g{n}") for n in range(10)]
     register = await make_register(["a"], rows)
@@ -290,14 +292,18 @@ async def test_rows_are_limited_by_name_and_never_cut(
         assert message.startswith(f"more than {rows_max} rows: ")
 
 
-async def test_periods_are_limited_by_name(make_register: MakeRegister, sessions: Database) -> None:
+async def test_periods_are_limited_by_name(
+    make_register: MakeRegister, sessions: ReadSources
+) -> None:
     register = await make_register()
     tight = Aggregator(sessions, AggregatorSettings(periods_max=365))
     message = await refusal(tight, register.query(group_by_period="day"))
     assert message.startswith("more than 365 periods: ")
 
 
-async def test_bytes_are_limited_by_name(make_register: MakeRegister, sessions: Database) -> None:
+async def test_bytes_are_limited_by_name(
+    make_register: MakeRegister, sessions: ReadSources
+) -> None:
     rows = [(NOON, Decimal(1), f"{n}" * 900) for n in range(8)]
     register = await make_register(["a"], rows)
     for body_bytes_max, period in ((2_000, None), (7_400, None), (80_000, "month")):
@@ -310,6 +316,27 @@ async def test_bytes_are_limited_by_name(make_register: MakeRegister, sessions: 
     assert (await fits.answer(register.query())).body is not None
 
 
+@pytest.mark.parametrize("rows", [[], [(NOON, Decimal(1))]])
+async def test_the_one_group_is_held_to_both_limits(
+    make_register: MakeRegister, sessions: Database, rows: list[Row]
+) -> None:
+    register = await make_register((), rows)
+    by_month = register.query("item_count", group_by_period="month")
+    # `{"title":"Count by Month","count":[` and `]}`, 12 rows, a comma between two.
+    row = len('{"period":"Jan 2024","group":"All","value":0}')
+    whole = 35 + 12 * row + 11 + 2
+    fits = Aggregator(sessions, AggregatorSettings(rows_max=12, body_bytes_max=whole + 1_024))
+    body = (await fits.answer(by_month)).body
+    assert body is not None
+    assert len(body) == whole
+
+    tight = Aggregator(sessions, AggregatorSettings(rows_max=11))
+    assert (await refusal(tight, by_month)).startswith("more than 11 rows: ")
+    by_week = register.query("item_count", group_by_period="week")
+    tight = Aggregator(sessions, AggregatorSettings(body_bytes_max=1_024))
+    assert (await refusal(tight, by_week)).startswith("more than 1024 bytes: ")
+
+
 async def test_a_fresh_question_sees_a_committed_write(
     make_register: MakeRegister, database: Database
 ) -> None:
@@ -320,7 +347,7 @@ async def test_a_fresh_question_sees_a_committed_write(
 
 
 async def test_a_question_that_nobody_waits_for_is_not_computed(
-    make_register: MakeRegister, sessions: Database
+    make_register: MakeRegister, sessions: ReadSources
 ) -> None:
     register = await make_register()
     analyst = Analyst(sessions, AggregatorSettings())

@@ -16,6 +16,7 @@ from services.aggregator.analyse import Analyst
 from services.aggregator.planner import Wish
 from services.aggregator.settings import AggregatorSettings
 from shared.database.pool import Database
+from shared.database.replica import ReadSources
 from shared.errors import DeadlineExceededError, InvalidArgumentError
 from shared.rollups.folding import complete, registers_behind
 from shared.rollups.grid import Grain, Grid
@@ -32,8 +33,8 @@ NOON = instant("2024-03-10T12:00:00Z")
 YEAR = {"start_at": "2024-01-01T00:00:00Z", "end_at": "2024-12-31T23:59:59Z"}
 
 
-def analyst_of(sessions: Database, **settings: Any) -> Analyst:
-    return Analyst(sessions, AggregatorSettings(**settings))
+def analyst_of(database: Database, **settings: Any) -> Analyst:
+    return Analyst(ReadSources(database), AggregatorSettings(**settings))
 
 
 async def ask(analyst: Analyst, register: Register, **asked: Any) -> Outcome:

@@ -17,6 +17,7 @@ from services.aggregator.analyse import Analyst
 from services.aggregator.settings import AggregatorSettings
 from shared.contracts.analyses import AggregateAnalysis
 from shared.database.pool import Database
+from shared.database.replica import ReadSources
 from shared.rollups.grid import Grain, Grid
 from tests.integration.aggregator.register_under_test import MakeRegister, Register
 from tests.integration.aggregator.second_analysis import Opinion, Row, Values, back, opinion
@@ -163,7 +164,7 @@ def same(said: dict[str, Any], expected: Values, where: Any) -> None:
 
 @pytest.mark.parametrize("is_eager", [False, True])
 async def test_a_second_implementation_agrees_while_items_keep_arriving(
-    make_register: MakeRegister, database: Database, is_eager: bool, sessions: Database
+    make_register: MakeRegister, database: Database, is_eager: bool, sessions: ReadSources
 ) -> None:
     print(f"AGGREGATE_SEED={SEED}")  # noqa: T201 - shown when it fails
     settings = AggregatorSettings(

@@ -15,6 +15,7 @@ from services.aggregator.planner import Wish
 from services.aggregator.settings import AggregatorSettings
 from shared.contracts.dimensions import AggregateDimensions
 from shared.database.pool import Database
+from shared.database.replica import ReadSources
 from shared.errors import DeadlineExceededError, NotFoundError
 from shared.rollups.grid import Grain, Grid
 from tests.integration.aggregator.register_under_test import (
@@ -39,7 +40,7 @@ LONG_AGO, FAR_AHEAD = instant("1950-01-01T00:00:00Z"), instant("2150-01-01T00:00
 
 
 @pytest.fixture(scope="session")
-def catalogue(sessions: Database) -> Catalogue:
+def catalogue(sessions: ReadSources) -> Catalogue:
     return Catalogue(sessions, AggregatorSettings())
 
 
@@ -176,7 +177,7 @@ async def test_it_agrees_with_plain_python_while_items_arrive(
 
 
 async def test_of_a_large_register_it_says_what_it_looked_at(
-    make_register: MakeRegister, database: Database, sessions: Database
+    make_register: MakeRegister, database: Database, sessions: ReadSources
 ) -> None:
     modest = Catalogue(sessions, AggregatorSettings(), items_max=10)
     rows = [row(NOON + timedelta(hours=n), "ab"[n < 1], str(n)) for n in range(12)]

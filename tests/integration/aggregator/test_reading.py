@@ -13,6 +13,7 @@ from services.aggregator.plans import ANY_VERSION, Bindings
 from services.aggregator.reading import ATTEMPTS_MAX, Reader
 from services.aggregator.registers import Place, Seen, state_sql
 from shared.database.pool import Database
+from shared.database.replica import ReadSources
 from shared.errors import InvalidArgumentError
 from tests.integration.aggregator.register_under_test import (
     MakeRegister,
@@ -91,7 +92,7 @@ class Asked:
 
 
 async def test_what_changes_all_the_time_is_held_still(
-    make_register: MakeRegister, sessions: Database
+    make_register: MakeRegister, sessions: ReadSources
 ) -> None:
     register = await make_register()
     place = Place(register.store_id, register.register_id)
@@ -108,7 +109,7 @@ async def test_what_changes_all_the_time_is_held_still(
         return Asked(f"SELECT state.*, {level} FROM ({state}) AS state", bindings.values)  # noqa: S608
 
     deadline = datetime.now(UTC) + timedelta(seconds=30)
-    read = await Reader(sessions).read(place, ask, deadline=deadline, anew=False)
+    read = (await Reader(sessions).read(place, ask, deadline=deadline, anew=False)).value
     assert len(definitions) == ATTEMPTS_MAX + 1
     assert len({*definitions}) == 1
     assert read.rows[0]["level"] == "repeatable read"

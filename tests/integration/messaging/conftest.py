@@ -12,6 +12,8 @@ from yarl import URL
 
 from devstack.rabbitmq import RabbitMQ
 from shared.messaging.connection import Broker
+from shared.messaging.other_replies import OtherReplies
+from shared.messaging.rpc_client import RpcClient
 from shared.settings import BrokerSettings
 from tests.engines import EnginesUnderTest
 from tests.integration.messaging.amqp import Raw, set_alarm
@@ -72,12 +74,29 @@ async def broker(settings: BrokerSettings) -> AsyncIterator[Broker]:
 
 
 @pytest.fixture
+async def rpc(broker: Broker) -> AsyncIterator[RpcClient]:
+    client = RpcClient(broker)
+    await client.start()
+    yield client
+    await client.stop()
+
+
+@pytest.fixture
 async def raw(broker: Broker, url: str) -> AsyncIterator[Raw]:
     """Opened after `broker`, so that the topology is there."""
     connection = await aiormq.connect(url)
     channel = cast(aiormq.Channel, await connection.channel())
     yield Raw(channel, connection)
     await connection.close()
+
+
+@pytest.fixture
+async def other_replies(broker: Broker) -> AsyncIterator[None]:
+    """What a gateway does for those who ask with a queue of their own."""
+    others = OtherReplies(broker)
+    others.start()
+    yield
+    await others.stop()
 
 
 @pytest.fixture

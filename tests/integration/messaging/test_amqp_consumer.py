@@ -166,6 +166,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("variant", MALFORMED)
+@pytest.mark.usefixtures("other_replies")
 async def test_what_cannot_be_handled_is_put_away_with_its_reason_and_stops_nobody(
     variant: str, broker: Broker, raw: Raw, consuming: Consuming
 ) -> None:
@@ -323,6 +324,7 @@ async def test_a_long_reason_is_cut(broker: Broker, raw: Raw, consuming: Consumi
 
 
 @pytest.mark.parametrize("code", FailureCode)
+@pytest.mark.usefixtures("other_replies")
 async def test_an_asker_gets_every_error_and_the_dead_letter_queue_none(
     code: FailureCode, broker: Broker, raw: Raw, consuming: Consuming
 ) -> None:
@@ -338,6 +340,7 @@ async def test_an_asker_gets_every_error_and_the_dead_letter_queue_none(
 
 
 @pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.usefixtures("other_replies")
 async def test_an_unknown_error_is_loud_inside_and_mute_outside(
     asked: bool, broker: Broker, raw: Raw, consuming: Consuming
 ) -> None:
@@ -387,6 +390,32 @@ async def test_what_may_pass_is_retried_in_place(
     await Publisher(broker).publish(build(2))
     await until(lambda: attempts == [1, 1, 1, 2])
     assert await raw.depth(DEAD_QUEUE) == 0
+
+
+async def test_a_queue_does_not_stand_still_for_long_once_the_database_is_back(
+    broker: Broker, consuming: Consuming, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it was away: the longest that the dice allow between two attempts."""
+    longest: list[float] = []
+
+    def throw(attempt: int, *, base_seconds: float, seconds_max: float) -> float:
+        longest.append(min(seconds_max, base_seconds * 2**attempt))
+        return 0.0
+
+    monkeypatch.setattr(handling, "full_jitter", throw)
+    handled: list[int] = []
+
+    async def handle(message: ReportBuild, _delivery: Delivery) -> None:
+        if len(longest) < 12:
+            raise UnavailableError("the database is away")
+        handled.append(message.report_id)
+
+    await consuming(BUILD_SMALL, {ReportBuild: handle})
+    await Publisher(broker).publish(build(1))
+    await Publisher(broker).publish(build(2))
+    await until(lambda: handled == [1, 2])
+    assert longest[0] == 0.5
+    assert max(longest) == 5.0
 
 
 async def test_it_is_not_retried_for_ever(

@@ -21,7 +21,7 @@ from yarl import URL
 from devstack.rabbitmq import RabbitMQ
 from shared.contracts.aggregations import AggregateQuery
 from shared.contracts.recording import Recorded, RecordItems
-from shared.contracts.routes import CANCELLATIONS, COMMANDS, QUESTIONS, RECORDS
+from shared.contracts.routes import CANCELLATIONS, COMMANDS, QUESTIONS, RECORDS, REPLIES
 from shared.errors import DeadlineExceededError, InvalidArgumentError
 from shared.messaging.codec import encode
 from shared.messaging.connection import Broker
@@ -63,14 +63,6 @@ class Answerer:
             raise
         self.answered.add(message.measure)
         return message.measure.encode()
-
-
-@pytest.fixture
-async def rpc(broker: Broker) -> AsyncIterator[RpcClient]:
-    client = RpcClient(broker)
-    await client.start()
-    yield client
-    await client.stop()
 
 
 Answering = Callable[..., Awaitable[Consumer]]
@@ -199,6 +191,7 @@ async def test_an_answered_question_is_not_cancelled(
     assert b"marker" in (await raw.take("spy")).body
 
 
+@pytest.mark.usefixtures("other_replies")
 async def test_a_cancelled_question_gets_no_answer(answering: Answering, raw: Raw) -> None:
     sitting = Answerer()
     await answering(sitting.handle)
@@ -231,6 +224,7 @@ async def test_a_cancelled_question_gets_no_answer(answering: Answering, raw: Ra
     ],
     ids=lambda body: body.decode()[:40].strip() or "empty",
 )
+@pytest.mark.usefixtures("other_replies")
 async def test_what_names_no_question_in_hand_is_harmless(
     body: bytes, answering: Answering, raw: Raw, broker: Broker
 ) -> None:
@@ -394,7 +388,7 @@ REPLY = r"^tallyport\.reply\."
     "rights",
     [
         ("^$", ".*", ".*"),
-        (r"^tallyport\.cancel\.", "^amq", ".*"),
+        (r"^tallyport\.cancel\.", r"^tallyport\.replies", ".*"),
         (r"^tallyport\.cancel\.", ".*", r"^tallyport\.(aggregate|cancel)\."),
         (r"^tallyport\.cancel\.", ".*", r"^tallyport\.(aggregate\.|cancellations$)"),
     ],
@@ -428,7 +422,8 @@ async def test_who_may_not_send_them_loses_nothing_else(
 ) -> None:
     sitting = Answerer()
     await answering(sitting.handle)
-    async with _plain_user(node, url, vhost, REPLY, rf"^{re.escape(COMMANDS)}$", REPLY) as plain:
+    write, read = rf"^{re.escape(COMMANDS)}$|{REPLY}", rf"^{re.escape(REPLIES)}$|{REPLY}"
+    async with _plain_user(node, url, vhost, REPLY, write, read) as plain:
         rpc = RpcClient(plain)
         await rpc.start()
         stays, leaves = _ask(rpc, "stays"), _ask(rpc, "leaves")

@@ -42,14 +42,6 @@ Answering = Callable[..., Awaitable[Consumer]]
 
 
 @pytest.fixture
-async def rpc(broker: Broker) -> AsyncIterator[RpcClient]:
-    client = RpcClient(broker)
-    await client.start()
-    yield client
-    await client.stop()
-
-
-@pytest.fixture
 async def answering(broker: Broker) -> AsyncIterator[Answering]:
     """Starts a consumer for questions or records with this handler."""
     started: list[Consumer] = []
@@ -377,6 +369,7 @@ async def test_an_alarm_is_said_and_passes(
     await until(recovered)
 
 
+@pytest.mark.usefixtures("other_replies")
 async def test_questions_of_other_producers_are_answered(answering: Answering, raw: Raw) -> None:
     await answering(_echo)
     await raw.channel.queue_declare("asker", exclusive=True)
@@ -455,6 +448,7 @@ async def test_a_broken_batch_is_put_away(body: bytes, answering: Answering, raw
     assert headers["tallyport-reason-code"] == "malformed"
 
 
+@pytest.mark.usefixtures("other_replies")
 async def test_a_batch_is_taken_apart_and_only_its_bad_question_put_away(
     answering: Answering, raw: Raw
 ) -> None:

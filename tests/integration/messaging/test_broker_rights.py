@@ -11,27 +11,27 @@ import pytest
 from aiormq.abc import AbstractConnection
 from aiormq.exceptions import ChannelAccessRefused
 
-from devstack.rabbitmq import RabbitMQ
+from devstack.broker_users import rights, url_of
 from shared.contracts import routes
 from shared.messaging.declaration import declare
 from shared.messaging.topology import CANCEL_QUEUE_PREFIX, REPLY_QUEUE_PREFIX, TOPOLOGY
-from tests.broker_users import rights, url_of
 from tests.engines import EnginesUnderTest
 from tests.own_world import own_virtual_host
 
-# Who relays the outbox publishes commands and events, whoever promised them; who consumes puts away
-# what it cannot read. (Replies go through the default exchange, which reaches every queue.)
-RELAYED = {routes.COMMANDS, routes.EVENTS_EXCHANGE}
+# Who relays the outbox publishes work orders and events, whoever promised them; who consumes puts
+# away what it cannot read. By the default exchange, "", every queue is reached.
+RELAYED = {routes.BUILDS, routes.EVENTS_EXCHANGE}
 MAY_PUBLISH = {
-    "gateway": {*RELAYED, routes.CANCELLATIONS},
-    "report_worker": {*RELAYED, routes.DEAD, ""},
-    "recorder": {*RELAYED, routes.DEAD, ""},
-    "aggregator": {routes.WISHES, routes.DEAD, ""},
+    "gateway": {*RELAYED, routes.COMMANDS, routes.CANCELLATIONS, ""},
+    "report_worker": {*RELAYED, routes.DEAD, routes.REPLIES},
+    "recorder": {*RELAYED, routes.DEAD, routes.REPLIES},
+    "aggregator": {routes.WISHES, routes.DEAD, routes.REPLIES},
     "producer": {routes.COMMANDS},
 }
 EXCHANGES = {*(exchange.name for exchange in TOPOLOGY.exchanges), ""}
 QUEUES = [queue.name for queue in TOPOLOGY.queues]
 OWNER = {queue.name: queue.owner.value for queue in routes.QUEUES}
+OWNER[routes.OTHER_REPLIES] = "gateway"
 SERVICES = sorted(MAY_PUBLISH)
 
 
@@ -46,13 +46,9 @@ async def url(engines: EnginesUnderTest) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="module")
-def connect(url: str, rabbit: RabbitMQ) -> Callable[[str], object]:
-    made: dict[str, str] = {}
-
+def connect(url: str) -> Callable[[str], object]:
     async def one(who: str) -> AbstractConnection:
-        if who not in made:
-            made[who] = url_of(rabbit, url, who)
-        return await aiormq.connect(made[who])
+        return await aiormq.connect(url_of(url, who))
 
     return one
 
@@ -142,7 +138,7 @@ async def test_a_producer_hears_of_events(connect: Callable[..., object]) -> Non
         channel = await connection.channel()
         await channel.queue_declare("producer.events", exclusive=True)
         await channel.queue_bind("producer.events", routes.EVENTS_EXCHANGE, "#")
-        for exchange in (routes.COMMANDS, routes.WISHES, routes.DEAD):
+        for exchange in (routes.COMMANDS, routes.WISHES, routes.DEAD, routes.REPLIES):
             assert not await allowed(
                 connection,
                 lambda channel, of=exchange: channel.queue_bind("producer.events", of, "#"),

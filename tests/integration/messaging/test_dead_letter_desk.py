@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import os
 from datetime import UTC, datetime
 
 import pytest
+from rich.console import Console
 
+from cli.command import Answer
 from cli.dead import dead_history, dead_list, dead_purge, dead_redrive, dead_show
 from cli.dead_letter_desk import Desk, Filter
 from cli.outcomes import RefusedError, UnreachableError, UsageError
@@ -119,6 +123,64 @@ async def test_one_is_shown_whole(raw: Raw) -> None:
     await _all_back(raw, 2)
     with pytest.raises(RefusedError, match="no dead letter nobody among 2"):
         await dead_show(letter_id="nobody")
+
+
+TOKEN = "tp_0123456789abcdefghijABCDEFGHIJ-_klmnopqrstu"
+SECRETS = {
+    "token": TOKEN,
+    "authorization": f"Bearer {TOKEN[3:]}",
+    "link": "http://files/x.csv?X-Amz-Credential=theirs&X-Amz-Signature=" + "0f" * 32,
+    "address": "amqp://gateway:hunter2hunter2@127.0.0.1:5672/",
+}
+
+
+def _as_people_see(answer: Answer) -> str:
+    console = Console(file=io.StringIO(), width=250)
+    console.print(answer.shown)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+HIDDEN = (TOKEN[3:], "0f" * 32, "hunter2hunter2")
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+async def test_what_is_secret_in_a_letter_is_neither_shown_nor_kept(
+    raw: Raw, database: Database, *, is_json: bool
+) -> None:
+    body = json.dumps({"kind": "record.items.v1", "store_id": 7, "note": SECRETS}).encode()
+    if not is_json:
+        body = b"\x00" + " ".join(SECRETS.values()).encode()
+    await bury(
+        raw,
+        "m",
+        body=body,
+        reason=f"no such token: {TOKEN}",
+        headers={"x-all": list(SECRETS.values()), **SECRETS},
+        app_id=SECRETS["address"],
+    )
+    shown = await dead_show(letter_id="m")
+    # It is shown, and is what it was but for that.
+    told = shown.data["body"] if is_json else bytes.fromhex(shown.data["body_hex"]).decode()
+    assert "amqp://gateway:***@127.0.0.1:5672/" in told
+    assert not is_json or json.loads(told)["store_id"] == 7
+    await _all_back(raw, 1)
+    in_a_table = await dead_list()
+    await _all_back(raw, 1)
+    await dead_purge(ids=["m"], yes=True)
+    answers = (shown, in_a_table, await dead_history(limit=1))
+    async with database.acquire() as connection:
+        kept = await connection.fetchval(
+            "SELECT a::text || encode(a.body_start, 'escape') FROM dead_letter_actions AS a"
+            " WHERE body_sha256 = $1",
+            hashlib.sha256(body).hexdigest(),
+        )
+    texts = [json.dumps(answer.data, default=str) for answer in answers]
+    texts += [_as_people_see(answer) for answer in answers]
+    for text in (*texts, kept):
+        assert text
+        # A long line is wrapped in a table.
+        assert [secret for secret in HIDDEN if secret in text.replace("\n", "")] == []
 
 
 async def test_a_message_dies_is_sent_on_and_is_handled(
@@ -326,7 +388,7 @@ def twenty_deliveries(engines: EnginesUnderTest, vhost: str, broker: Broker) -> 
 @pytest.mark.usefixtures("twenty_deliveries")
 @pytest.mark.parametrize("renewing", [True, False])
 async def test_looking_does_not_use_letters_up(
-    raw: Raw, broker: Broker, monkeypatch: pytest.MonkeyPatch, renewing: bool
+    raw: Raw, broker: Broker, rabbit: RabbitMQ, monkeypatch: pytest.MonkeyPatch, renewing: bool
 ) -> None:
     """Without the policy of ours, on a broker that drops what was delivered 20 times. The second
     round is the control: that broker does drop them."""
@@ -334,6 +396,7 @@ async def test_looking_does_not_use_letters_up(
         monkeypatch.setattr(dead_letter_queue, "DELIVERIES_MAX", 10**9)
     for name in ("a", "b", "c"):
         await bury(raw, name)
+    told = len(rabbit.child.log.read_text(errors="replace"))
     lost = False
     for _ in range(30):
         async with DeadLetterQueue.open(broker) as queue:
@@ -344,5 +407,7 @@ async def test_looking_does_not_use_letters_up(
             lost = True
             break
     assert lost is not renewing
+    # All three are renewed in one look: nothing is left to be given back then.
+    assert "unknown delivery tag" not in rabbit.child.log.read_text(errors="replace")[told:]
     if renewing:
         assert [(await raw.take_dead()).header.properties.message_id for _ in "abc"] == [*"abc"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -33,13 +32,6 @@ async def register(database: Database, store: Store) -> Register:
         return await registers.insert_register(
             connection, store.store_id, name="Ledger", units="USD", meta=LABELS
         )
-
-
-@pytest.fixture
-async def recorder(database: Database) -> AsyncIterator[ItemRecorder]:
-    recorder = ItemRecorder(database, group_items_max=10_000)
-    yield recorder
-    await recorder.close()
 
 
 def _item(key: str, amount: str = "1.10", **fields: Any) -> Item:

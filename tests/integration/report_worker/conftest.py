@@ -13,6 +13,7 @@ from services.report_worker.production import Production
 from services.report_worker.settings import WorkerSettings
 from shared.database.accounts import Store
 from shared.database.pool import Database
+from shared.database.replica import ReadSources
 from shared.messaging.connection import Broker
 from shared.messaging.publisher import Publisher
 from shared.objects import ObjectStore
@@ -80,7 +81,14 @@ def make_builder(
         return ReportBuilder(
             worker,
             database,
-            Production(source, store, threads, zip_over_bytes, build_seconds_max, connections_max),
+            Production(
+                ReadSources(source),
+                store,
+                threads,
+                zip_over_bytes,
+                build_seconds_max,
+                connections_max,
+            ),
             Aftermath(database, store, relay, report_settings),
             relay,
             WorkerSettings(builds_per_store_max=builds_per_store_max),

@@ -60,9 +60,10 @@ async def queue_report(
     range_start: datetime = FIRST,
     range_end: datetime = LAST,
     is_large: bool = False,
+    counted: int | None = None,
     dispatch: bool = False,
 ) -> Report:
-    """A report, as the gateway would have accepted it."""
+    """A report, as the gateway would have accepted it when it had counted so many rows."""
     new = NewReport(
         store_id=store_id,
         user_id=user_id,
@@ -76,7 +77,7 @@ async def queue_report(
     )
     async with database.transaction() as connection:
         report = await reports.insert_report(
-            connection, new, is_large=is_large, rows_estimated=None
+            connection, new, is_large=is_large, rows_estimated=counted
         )
         if dispatch:
             message = ReportBuild(store_id=store_id, report_id=report.report_id)

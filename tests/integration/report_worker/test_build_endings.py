@@ -6,6 +6,7 @@ A build is held in the middle by a lock on `customers` that the test takes: its 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,13 +15,12 @@ import pytest
 
 from services.report_worker.janitor import Janitor
 from services.report_worker.outcome import Ending, Outcome
-from services.report_worker.reaper import Reaper
 from shared.contracts.reports import ReportFormat, ReportName
-from shared.database import report_builds, report_uploads, reports
+from shared.database import accounts, report_builds, report_uploads, reports
 from shared.database.pool import Database
 from shared.database.reports import Report
 from shared.objects import BoundedPipe, ObjectStore, UploadedObject
-from shared.settings import DatabaseSettings, ObjectStoreSettings, ReportSettings
+from shared.settings import DatabaseSettings, ObjectStoreSettings
 from tests.integration.report_worker.recorded import transactions
 from tests.integration.report_worker.seeding import (
     World,
@@ -83,6 +83,29 @@ async def test_a_store_takes_no_more_than_its_share(world: World) -> None:
         if claim is None:
             assert now.status == "queued"
             assert now.next_attempt_at > now.date_created
+
+
+async def test_a_report_that_makes_way_for_another_store_s_stays_in_its_trace(world: World) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    first = await queue_report(world.database, world.store_id, world.user_id)
+    second = await queue_report(world.database, world.store_id, world.user_id)
+    async with world.database.acquire() as connection:
+        other = await accounts.create_store(
+            connection, name="Another", timezone="UTC", currency="USD"
+        )
+    await queue_report(world.database, other.store_id, world.user_id)
+    builder = world.make_builder()
+    assert await builder.claim(first.store_id, first.report_id) is not None
+    taken = await builder.take(second.store_id, second.report_id, traceparent=trace)
+    assert taken is not None
+    assert taken.store_id != world.store_id
+    async with world.database.acquire() as connection:
+        promised = await connection.fetch(
+            "SELECT headers, body FROM outbox WHERE store_id = $1", world.store_id
+        )
+    (again,) = promised
+    assert json.loads(again["body"])["report_id"] == second.report_id
+    assert again["headers"] == {"traceparent": trace}
 
 
 async def test_a_lost_attempt_finishes_nothing_and_leaves_no_object(
@@ -291,41 +314,6 @@ async def test_a_stopping_worker_gives_the_report_back(
     now = await row(world.database, report)
     assert now is not None
     assert (now.status, now.attempt, now.released) == ("queued", 1, 1)
-
-
-async def test_the_reaper_sends_out_what_is_due_and_ends_what_is_used_up(world: World) -> None:
-    returned = await queue_report(world.database, world.store_id, world.user_id, is_large=True)
-    exhausted = await queue_report(world.database, world.store_id, world.user_id)
-    builder = world.make_builder()
-    assert await builder.claim(world.store_id, returned.report_id) is not None
-    async with world.database.acquire() as connection:
-        await connection.execute(
-            "UPDATE reports SET status = 'building', worker = 'x',"
-            " attempt = CASE report_id WHEN $2 THEN 3 ELSE 1 END,"
-            " lease_until = now() - interval '1 second' WHERE store_id = $1",
-            world.store_id,
-            exhausted.report_id,
-        )
-    relay = world.make_builder().relay
-    reaper = Reaper(
-        world.database, relay, ReportSettings(attempts_max=3, backoff_seconds_min=0.001)
-    )
-
-    async def reaped() -> bool:
-        await reaper.reap()
-        async with world.database.acquire() as connection:
-            keys = await connection.fetch(
-                "SELECT routing_key FROM outbox WHERE store_id = $1 AND exchange ="
-                " 'tallyport.commands'",
-                world.store_id,
-            )
-        return [key["routing_key"] for key in keys] == ["tallyport.report.build.large"]
-
-    await until(reaped, seconds=30, what="one dispatch, to the queue for large reports")
-    now = await row(world.database, exhausted)
-    assert now is not None
-    assert (now.status, now.failure_code) == ("error", "worker_lost")
-    assert await events(world.database, exhausted) == ["report.failed.v1"]
 
 
 async def test_the_janitor_removes_losers_and_keeps_the_winner(world: World) -> None:

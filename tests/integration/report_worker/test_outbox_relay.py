@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from devstack.rabbitmq import RabbitMQ
 from shared.contracts.reports import ReportBuild, ReportReady
-from shared.contracts.routes import COMMANDS, QueueType, Service
+from shared.contracts.routes import BUILD_LARGE, BUILDS, COMMANDS, QueueType, Service
 from shared.contracts.routes import Queue as Route
 from shared.database import outbox
 from shared.database.pool import Database
@@ -90,6 +91,22 @@ async def test_what_nobody_takes_waits_and_holds_up_nobody(
             return sorted(listener.bodies) == sorted(waiting)
 
         await until(all_arrived, seconds=30, what="those that had waited for their queue")
+    assert await left(world) == 0
+
+
+async def test_a_build_that_an_earlier_version_promised_is_sent(
+    world: World, relay: Relay, broker: Broker
+) -> None:
+    # A queue of the same route, elsewhere than in the topology: no other test's worker takes it.
+    own = f"test.relay.earlier{world.store_id}"
+    (body,) = await promise(world, replace(BUILD_LARGE, exchange=COMMANDS), 1)
+    async with listening(broker, BUILDS, BUILD_LARGE.name, own) as listener:
+        await relay.relay_once()
+
+        async def arrived() -> bool:
+            return body in listener.bodies
+
+        await until(arrived, seconds=30, what="the promise")
     assert await left(world) == 0
 
 

@@ -32,6 +32,7 @@ from services.report_worker.production import OUT_BYTES, READ_AHEAD, Produced, P
 from services.report_worker.ranges import Ranges
 from shared.contracts.reports import ReportFormat
 from shared.database.pool import Database
+from shared.database.replica import ReadSources
 from shared.objects import BoundedPipe, ObjectStore, UploadedObject
 from tests.integration.report_worker.seeding import World, add_customers
 from tests.integration.report_worker.table_under_test import REPORT, Row, large, rendered, table
@@ -52,7 +53,7 @@ def make_production(
     source: Database, objects: ObjectStore, threads: ThreadPoolExecutor
 ) -> Callable[..., Production]:
     def make(store: ObjectStore = objects, *, zip_over_bytes: int = 10_000_000) -> Production:
-        return Production(source, store, threads, zip_over_bytes, 60.0, 2)
+        return Production(ReadSources(source), store, threads, zip_over_bytes, 60.0, 2)
 
     return make
 

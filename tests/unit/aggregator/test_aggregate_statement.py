@@ -52,9 +52,11 @@ def build(
 def test_every_value_is_bound_and_each_once() -> None:
     statement = build()
     placeholders = re.findall(r"\$(\d+)::", statement.sql)
-    # But for the store, which is said once more before anything is read.
-    placeholders.remove("3")
-    assert placeholders == [str(number) for number in range(1, len(statement.values) + 1)]
+    numbers = [str(number) for number in range(1, len(statement.values) + 1)]
+    # But for the store, which each part of the statement is told of.
+    store = "3"
+    assert statement.values[int(store) - 1] == 11
+    assert [one for one in placeholders if one != store] == [one for one in numbers if one != store]
     assert "$" not in re.sub(r"\$\d+::", "", statement.sql)
     for value in (11, 22, SCOPE.start_at, SCOPE.end_at, PERIODS.starts, 101, 51, 5_000):
         assert value in statement.values
@@ -76,6 +78,15 @@ def test_the_text_depends_on_the_shape_alone() -> None:
     other = replace(SCOPE, store_id=1, register_id=2, end_at=datetime(2025, 1, 1, tzinfo=UTC))
     longer = Periods(("a", "b", "c"), (SCOPE.start_at,) * 3, None)
     assert build(scope=other, periods=longer).sql == build().sql
+
+
+@pytest.mark.parametrize("periods", [None, PERIODS])
+def test_one_group_needs_no_joins_order_or_sizes(periods: Periods | None) -> None:
+    statement = build(labels=(), columns=(), periods=periods)
+    for word in (" JOIN ", "row_number", "octet_length", "LIMIT"):
+        assert word in build().sql
+        assert word not in statement.sql
+    assert re.findall(r"\$(\d+)::", statement.sql)[-1] == str(len(statement.values))
 
 
 @pytest.mark.parametrize("columns", [("amount",), ("meta10",), ("meta0; --",), ("META0",)])

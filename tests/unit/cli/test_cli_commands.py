@@ -38,7 +38,18 @@ def test_the_help_has_every_exit_code() -> None:
 
 def _every_command() -> list[tuple[str, ...]]:
     commands = [("migrate",), ("import",)]
-    groups = ("store", "user", "member", "token", "register", "report", "items", "rollup", "dead")
+    groups = (
+        "store",
+        "user",
+        "member",
+        "token",
+        "register",
+        "report",
+        "items",
+        "rollup",
+        "dead",
+        "broker",
+    )
     for group in groups:
         listed = re.findall(r"^│ ([a-z]+)  ", call(group, "--help").stdout, re.MULTILINE)
         commands += [(group, name) for name in listed]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator, Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
@@ -16,7 +16,10 @@ from services.gateway.asyncapi import document
 from shared.contracts.routes import EVENTS, QUEUES, ROUTES
 
 DOCUMENT = document()
+ROOT = Path(__file__).parents[3]
 GOLDEN = Path(__file__).parents[2] / "contracts" / "golden"
+# Those who write AsyncAPI publish it; it comes with what the page is built with.
+OFFICIAL = ROOT / "ui/node_modules/@asyncapi/specs/schemas/3.0.0-without-$id.json"
 REGISTRY = Registry[Any]().with_resource("urn:doc", Resource(DOCUMENT, DRAFT202012))
 # What AsyncAPI 3.0.0 allows at each place, as far as we use it: a misspelt word is found here.
 ALLOWED = {
@@ -51,6 +54,32 @@ def test_every_reference_leads_somewhere() -> None:
     assert found
     for reference in found:
         assert at(reference) is not None
+
+
+@pytest.fixture(scope="module")
+def official() -> Draft7Validator:
+    assert OFFICIAL.exists(), f"{OFFICIAL.relative_to(ROOT)} is missing: make page"
+    return Draft7Validator(json.loads(OFFICIAL.read_text()))
+
+
+def test_it_is_asyncapi_3_by_the_official_schema(official: Draft7Validator) -> None:
+    told = json.loads(json.dumps(DOCUMENT))
+    assert [f"{e.json_path}: {e.message[:200]}" for e in official.iter_errors(told)] == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"operations": {"x": {"action": "publish", "channel": {"$ref": "#/channels/replies"}}}},
+        {"channels": {"x": {"address": "x", "mesages": {}}}},
+        {"components": {"messages": {"x": {"payload": {"type": "nothing"}}}}},
+        {"info": {"title": "Tallyport"}},
+    ],
+)
+def test_the_official_schema_finds_what_is_wrong(
+    official: Draft7Validator, wrong: dict[str, Any]
+) -> None:
+    assert [*official.iter_errors({**json.loads(json.dumps(DOCUMENT)), **wrong})]
 
 
 def test_it_has_the_shape_of_asyncapi_3() -> None:

@@ -17,7 +17,7 @@ from shared.operations import Readiness, operations_routes
 
 DOCUMENT = document()
 WITHOUT_TOKEN = {
-    *("/", "/assets/{name}", "/rels/{rel}"),
+    *("/", "/assets/{name}", "/rels/{rel}", "/docs", "/docs/messages"),
     *("/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json"),
 }
 

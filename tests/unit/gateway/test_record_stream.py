@@ -57,7 +57,7 @@ records = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(values=records, size=st.integers(1, 40), ascii_only=st.booleans())
 @pytest.mark.parametrize("content_type", [JSON, NDJSON[0]])
 async def test_json_comes_out_as_it_went_in(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from shared.contracts.routes import DEAD_QUEUE, QUEUES, ROUTES, QueueType
+from shared.contracts.routes import DEAD_QUEUE, OTHER_REPLIES, QUEUES, ROUTES, QueueType
 from shared.messaging.intake import DELIVERIES_MAX
 from shared.messaging.topology import DELIVERIES_MAX as POLICY_DELIVERIES_MAX
 from shared.messaging.topology import POLICIES, TOPOLOGY, definitions
@@ -13,7 +13,7 @@ from shared.messaging.topology import POLICIES, TOPOLOGY, definitions
 
 def test_every_queue_of_the_contract_is_declared_with_its_type_and_nothing_else() -> None:
     declared = {queue.name: queue for queue in TOPOLOGY.queues}
-    assert set(declared) == {DEAD_QUEUE, *(queue.name for queue in QUEUES)}
+    assert set(declared) == {DEAD_QUEUE, OTHER_REPLIES, *(queue.name for queue in QUEUES)}
     assert {route.queue.name for route in ROUTES.values()} <= set(declared)
     for queue in QUEUES:
         assert declared[queue.name].arguments == {"x-queue-type": queue.type.value}

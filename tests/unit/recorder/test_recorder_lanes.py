@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import pytest
 
 from services.recorder.lanes import Lanes
+from shared import tracing
 from shared.errors import ConflictError, UnavailableError
+from shared.tracing import Kind
 
 
 class Writer:
@@ -16,6 +18,7 @@ class Writer:
 
     def __init__(self) -> None:
         self.groups: list[tuple[str, list[int]]] = []
+        self.traces: list[str | None] = []
         self.started: asyncio.Queue[str] = asyncio.Queue()
         self.gates: dict[str, asyncio.Semaphore] = {}
 
@@ -25,6 +28,7 @@ class Writer:
 
     async def write(self, key: str, batches: Sequence[int]) -> Sequence[int | Exception]:
         self.groups.append((key, list(batches)))
+        self.traces.append(tracing.traceparent())
         self.started.put_nowait(key)
         await self.gates.setdefault(key, asyncio.Semaphore(0)).acquire()
         if 13 in batches:
@@ -64,6 +68,22 @@ async def test_a_group_ends_at_its_size_but_has_at_least_one_batch() -> None:
     writer.let("a", 4)
     assert await asyncio.gather(*tasks) == [20, 400, 40, 60, 20]
     assert [batches for _, batches in writer.groups] == [[2], [40], [4, 6], [2]]
+
+
+async def test_a_group_is_of_the_trace_of_its_first_batch_that_has_one() -> None:
+    """And not of the one that the lane was begun in."""
+    one = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    another = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    writer = Writer()
+    lanes = _lanes(writer, size_max=4)
+    tasks = []
+    for trace, batches in ((one, [2]), (None, [4]), (None, [2]), (another, [2])):
+        with tracing.begin("", Kind.CONSUMER, trace):
+            tasks += await _put(lanes, "a", *batches)
+    writer.let("a", 3)
+    await asyncio.gather(*tasks)
+    assert [batches for _, batches in writer.groups] == [[2], [4], [2, 2]]
+    assert writer.traces == [one, None, another]
 
 
 async def test_keys_do_not_wait_for_one_another() -> None:

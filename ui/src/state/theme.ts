@@ -39,7 +39,7 @@ export function useDark(): boolean {
   return dark;
 }
 
-function isDark(): boolean {
+export function isDark(): boolean {
   const theme = load();
   return theme === "auto" ? matchMedia("(prefers-color-scheme: dark)").matches : theme === "dark";
 }

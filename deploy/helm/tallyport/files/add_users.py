@@ -1,0 +1,1 @@
+../../../rabbitmq/add_users.py

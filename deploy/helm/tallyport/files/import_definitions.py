@@ -1,0 +1,1 @@
+../../../rabbitmq/import_definitions.py
