@@ -29,6 +29,27 @@ RANGE = {
 BY_MONTH_AND_COUNTRY = "#/numbers?by=country&chart=stacked"
 
 
+# Chosen, looked at when the page has had its turn; and looked at again in the one after the answer.
+_ANOTHER_PERIOD = """async () => {
+  const turn = () => new Promise(done => setTimeout(done));
+  const answer = document.querySelector('.answer');
+  const choice = [...document.querySelectorAll('label')].find(one =>
+    one.textContent === 'By period').control;
+  choice.value = 'month';
+  const settled = new Promise(done => new MutationObserver((_, observer) => {
+    if (answer.ariaBusy === 'true') return;
+    observer.disconnect();
+    done();
+  }).observe(answer, {attributeFilter: ['aria-busy']}));
+  choice.dispatchEvent(new Event('change', {bubbles: true}));
+  await Promise.resolve();
+  const busy = answer.ariaBusy;
+  await settled;
+  await turn();
+  return [busy, document.querySelector('canvas').chart?.data.labels];
+}"""
+
+
 async def api(client: Client, measure: str, **arguments: Any) -> list[dict[str, Any]]:
     """The answer of one of the three calls, its decimals exactly."""
     registers = await client.get("/registers")
@@ -191,6 +212,18 @@ async def test_one_figure_needs_no_chart_and_columns_alone_make_bars(
     rows = await api(wholesaler, "count", group_by=["country"])
     shown = dict(zip(drawn.labels, drawn.series["All"], strict=True))
     assert shown == {row["group"]: float(row["value"]) for row in rows}
+
+
+async def test_an_old_answer_is_never_taken_for_the_new_one(
+    visitor: Visitor, sample: DemoAccount
+) -> None:
+    await visitor.sign_in(sample.token, "#/numbers?period=year")
+    assert (await visitor.drawn()).labels == ["2010", "2011"]
+    busy, labels = await visitor.page.evaluate(_ANOTHER_PERIOD)
+    # It is said to be old from the moment at which another question is chosen ...
+    assert busy == "true"
+    # ... to that at which the new numbers are there, and the chart's bars with them.
+    assert (labels[0], len(labels)) == ("Dec 2010", 13)
 
 
 async def test_it_can_be_used_with_keys_alone(

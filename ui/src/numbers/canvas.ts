@@ -57,7 +57,10 @@ export function draw(
       chart.tooltip?.setActiveElements(elements, { x: 0, y: 0 });
       chart.update("none");
     },
-    destroy: () => chart.destroy(),
+    destroy: () => {
+      chart.destroy();
+      delete canvas.chart;
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 /** The chart with its legend. The table has the same numbers for whoever cannot see it. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { useDark } from "../state/theme.ts";
 import { type Chart, CHARTS } from "../state/view.ts";
@@ -23,7 +23,8 @@ export function ChartFigure({ title, drawing, chart, show }: Props) {
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const [place, setPlace] = useState<number | null>(null);
   const dark = useDark();
-  useEffect(() => {
+  // With the numbers, not a frame later: the chart of another question never stands beside them.
+  useLayoutEffect(() => {
     let left = false;
     void canvasModule.then(({ draw }) => {
       if (left || canvas.current === null) return;

@@ -4,39 +4,46 @@ import { useCallback, useEffect, useState } from "preact/hooks";
 
 import { isAborted } from "../api/client.ts";
 
-interface State<T> {
+interface Settled<T> {
   readonly answer: T | null;
   readonly error: Error | null;
-  readonly busy: boolean;
+  /** The question and the round that this is the answer to; null before anything came. */
+  readonly asked: Ask<T> | null;
+  readonly round: number;
 }
 
-export interface Answered<T> extends State<T> {
+type Ask<T> = (signal: AbortSignal) => Promise<T>;
+
+export interface Answered<T> extends Pick<Settled<T>, "answer" | "error"> {
+  /** What is shown is not yet the answer to what is asked. */
+  readonly busy: boolean;
   /** Ask once more. */
   readonly again: () => void;
 }
 
 /** Ask whenever `ask` is another function; a question that is not waited for any more is given up. */
-export function useAnswer<T>(
-  ask: (signal: AbortSignal) => Promise<T>,
-  onError: (error: unknown) => void,
-): Answered<T> {
-  const [state, setState] = useState<State<T>>({ answer: null, error: null, busy: true });
+export function useAnswer<T>(ask: Ask<T>, onError: (error: unknown) => void): Answered<T> {
+  const [settled, setSettled] = useState<Settled<T>>({ answer: null, error: null, asked: null, round: 0 });
   const [round, setRound] = useState(0);
   const again = useCallback(() => setRound((before) => before + 1), []);
   useEffect(() => {
     const controller = new AbortController();
-    setState((before) => ({ ...before, busy: true }));
+    const settle = (answer: T | null, error: Error | null) =>
+      setSettled({ answer, error, asked: ask, round });
     ask(controller.signal).then(
       (answer) => {
-        if (!controller.signal.aborted) setState({ answer, error: null, busy: false });
+        if (!controller.signal.aborted) settle(answer, null);
       },
       (error: unknown) => {
         if (controller.signal.aborted || isAborted(error)) return;
         onError(error);
-        setState({ answer: null, error: error as Error, busy: false });
+        settle(null, error as Error);
       },
     );
     return () => controller.abort();
   }, [ask, round, onError]);
-  return { ...state, again };
+  const { answer, error } = settled;
+  // Derived, not set by the effect: an old answer is never shown as the new question's, not for a frame.
+  const busy = settled.asked !== ask || settled.round !== round;
+  return { answer, error, busy, again };
 }
