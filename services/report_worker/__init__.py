@@ -14,6 +14,7 @@ the row of a report that was asked for on the queue, and its resource as the ans
     gulps, pieces   its bytes on their way to the thread that writes them out, in their order
     estimating      how many rows there will be, for the progress
     control_totals  the files agree with one another and with the sales register, or it fails
+    register_totals what the register says
     manifest        the last file of a packed report
     writing         that thread
     formats/        csv, xlsx, jsonl, parquet: what COPY sends, and what becomes of it

@@ -5,8 +5,9 @@ control totals of each file and of the register; `ControlTotalsError` when two t
 thing differ in a single unit of any currency.
 
 A file's totals are computed by the very SELECT that was copied, while it was, or once more in the
-same snapshot; its rows have to be as many as were sent. The register's are computed from its items,
-and from its rollups, which is where a question for a sum looks. No row comes to us.
+same snapshot; its rows have to be as many as were sent. The register's are computed from its lines,
+which is what the file that shows them is copied from, and from its rollups, which is where a
+question for a sum looks. No row comes to us.
 """
 
 from __future__ import annotations
@@ -26,22 +27,13 @@ from services.report_worker.exports.definition import (
     totals_select,
 )
 from services.report_worker.failures import ControlTotalsError
+from services.report_worker.register_totals import REGISTER, REGISTER_MEASURES, REGISTER_TOTALS
 from shared.database.pool import Connection
 from shared.database.queries import load_queries
 from shared.database.reports import Report
 from shared.rollups.grid import COVER_END, COVER_START
 
 _SQL = load_queries(__file__)
-REGISTER = "sales_register"
-REGISTER_MEASURES = (
-    Measure.LINES,
-    Measure.AMOUNT,
-    Measure.AMOUNT_OF_CUSTOMERS,
-    Measure.ITEMS,
-    Measure.DISCOUNTS,
-    Measure.TAX,
-    Measure.SHIPPING,
-)
 
 # By currency, and by what is measured. Counts are integers, amounts exact decimals.
 Totals = Mapping[str, Mapping[Measure, Decimal | int]]
@@ -86,13 +78,13 @@ async def reconcile(
     asked_files = [
         file
         for file, rows in zip(export.files, told_rows, strict=True)
-        if file.totals and rows is None
+        if file.totals and rows is None and not file.is_register
     ]
     *answers, register = await _ask(
         connections,
         [
             *((totals_select(file), (*arguments, *file.parameters)) for file in asked_files),
-            (_SQL["register_totals"], arguments),
+            (REGISTER_TOTALS, arguments),
         ],
         seconds_max,
     )
@@ -100,7 +92,7 @@ async def reconcile(
 
     told: list[Told] = []
     for file, sent, rows in zip(export.files, sent_rows, told_rows, strict=True):
-        found = rows or answered.get(file.name, [])
+        found = _as_rows(register) if file.is_register else rows or answered.get(file.name, [])
         if file.totals and (counted := sum(row["rows"] for row in found)) != sent:
             raise ControlTotalsError(f"{file.name}: {sent} rows were sent, {counted} are there")
         told.append(_told(file.name, file.totals.keys(), found))
@@ -146,6 +138,11 @@ async def _ask(
 
     await together(work(connection) for connection in connections)
     return answers
+
+
+def _as_rows(register: _Rows) -> _Rows:
+    """Of a file whose rows are the register's lines."""
+    return [{**row, "rows": row[Measure.LINES]} for row in register]
 
 
 def differences(told: Sequence[Told]) -> Iterator[str]:

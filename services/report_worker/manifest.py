@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from services.report_worker.control_totals import REGISTER, Control, Told
+from services.report_worker.control_totals import Control, Told
+from services.report_worker.register_totals import REGISTER
 from shared.database.reports import Report, ReportFile
 from shared.reporting.wall_clock import show
 

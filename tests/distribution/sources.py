@@ -16,6 +16,7 @@ PARTS = {
     "services/report_worker/formats/csv_text.sql",
     "services/report_worker/formats/parquet.sql",
     "services/report_worker/ranges.sql",
+    "services/report_worker/register_totals.sql",
 }
 
 

@@ -59,7 +59,8 @@ class ExportFile:
 
     `totals` says which columns are added up, by currency, as its control totals; "" counts rows.
     Where there is a column `counted`, only rows in which it is true are. A file that
-    `is_aggregate` has few rows made of many; others have about as many as were recorded.
+    `is_aggregate` has few rows made of many; others have about as many as were recorded. One that
+    `is_register` shows the lines of the sales register: what is found of one is found of both.
 
     `ranged_by` is the column by which its rows are ordered first, never missing, and as an index
     has it: a large file is then read in ranges of it, over several connections. `cuts` says where
@@ -74,6 +75,7 @@ class ExportFile:
     totals: Mapping[Measure, str] = field(default_factory=dict)
     counted: str = ""
     is_aggregate: bool = False
+    is_register: bool = False
     ranged_by: str = ""
     cuts: str = ""
 

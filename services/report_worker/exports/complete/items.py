@@ -34,6 +34,7 @@ ITEMS = ExportFile(
         "nothing in every sum."
     ),
     totals={Measure.LINES: "", Measure.AMOUNT: "amount"},
+    is_register=True,
     ranged_by="transaction_date",
     cuts=_SQL["cuts"],
 )
