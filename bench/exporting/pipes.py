@@ -42,7 +42,7 @@ def _plain(file: ExportFile, store_id: int, limits: tuple[str, str]) -> str:
 
 def _same(file: ExportFile, store_id: int, limits: tuple[str, str]) -> str:
     source = f"FROM ({_plain(file, store_id, limits)}) AS source"
-    return CsvText(file).select(source).replace(", NULL FROM", " FROM", 1)
+    return CsvText(file).select(source).replace(", '.' AS record_end FROM", " FROM", 1)
 
 
 def commands(system: System, dataset: Dataset, psql: str, folder: Path) -> Mapping[str, str]:

@@ -1,19 +1,17 @@
-"""CSV as PostgreSQL writes it, and the two things that it writes otherwise: the end of a record,
-and what is missing.
+"""CSV as PostgreSQL writes it, and what it writes otherwise: the end of a record.
 
 In: a file of an export, and what COPY makes of it. Out: RFC 4180 with a header, CRLF, and nothing
 where a value is missing. The bytes of values are not looked at.
 
-How: the last column of the SELECT is NULL, and COPY is told to write NULL as a word drawn at random
-for this file. Thus a record, and nothing else, ends in `,word` and a newline; a newline inside a
-quoted value stays what it is. Replacing is one pass in C, and tells how many records there were by
-how much shorter the text became. A word that is left is a value that is missing.
+How: the last column of the SELECT is a full stop, and COPY is told to quote it. Thus a record, and
+nothing else, ends in `,"."` and a newline: the quotation marks of a value are doubled, so that of
+these two the first can only open one and the second only close it, and where a record goes on, no
+newline follows. A newline inside a value stays what it is. Replacing is one pass in C, and tells
+how many records there were by how much shorter the text became.
 """
 
 from __future__ import annotations
 
-import secrets
-import string
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,10 +22,8 @@ from shared.database.queries import load_expressions
 
 _SQL = load_expressions(__file__)
 CRLF = b"\r\n"
-# 12 letters of 62: what a customer writes into a name does not meet them by chance, and a word that
-# is drawn for each file cannot be known in advance.
-_WORD_LETTERS = 12
-_ALPHABET = string.ascii_letters + string.digits
+_END = b',"."\n'
+_END_COLUMN = "record_end"
 
 # Formulas are defused in text only: a negative amount stays a number.
 _RENDERED = {
@@ -60,12 +56,12 @@ class CsvText:
 
     @property
     def copy_options(self) -> Mapping[str, Any]:
-        return {"format": "csv", "null": self._records.word}
+        return {"format": "csv", "force_quote": [_END_COLUMN]}
 
     def select(self, rows: str) -> str:
-        """Every value in its order, and the NULL at the end."""
+        """Every value in its order, and the end of the record."""
         values = ", ".join(_rendered(column) for column in self._file.columns)
-        return f"SELECT {values}, NULL {rows}"
+        return f"SELECT {values}, '.' AS {_END_COLUMN} {rows}"
 
     def write(self, pieces: FilePieces, write: Write) -> None:
         write(header(self._file))
@@ -89,24 +85,21 @@ class Records:
     """The records of one file, in whatever pieces they arrive."""
 
     def __init__(self) -> None:
-        self.word = "".join(secrets.choice(_ALPHABET) for _ in range(_WORD_LETTERS))
         self.rows = 0
-        self._missing = self.word.encode()
-        self._end = f",{self.word}\n".encode()
         self._rest = b""
 
     def take(self, data: bytes) -> bytes:
         """The whole records so far, as they go out; an unfinished one waits for the next piece."""
         if self._rest:
             data = self._rest + data
-        whole = len(data) if data.endswith(self._end) else data.rfind(self._end) + len(self._end)
-        if whole < len(self._end):
+        whole = len(data) if data.endswith(_END) else data.rfind(_END) + len(_END)
+        if whole < len(_END):
             self._rest = data
             return b""
         data, self._rest = data[:whole], data[whole:]
-        text = data.replace(self._end, CRLF)
-        self.rows += (len(data) - len(text)) // (len(self._end) - len(CRLF))
-        return text.replace(self._missing, b"") if self._missing in text else text
+        text = data.replace(_END, CRLF)
+        self.rows += (len(data) - len(text)) // (len(_END) - len(CRLF))
+        return text
 
     def finish(self) -> None:
         """Raises `ValueError` when a record was not whole."""
