@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +23,7 @@ from pydantic import Field, StrictInt, TypeAdapter
 
 from shared.contracts.message import ID_MAX, Text
 from shared.contracts.recording import META_COLUMNS
+from shared.database.copied_csv import COPY_OPTIONS, RECORD_END, Records
 from shared.database.pool import Connection
 from shared.database.queries import load_queries
 from shared.database.registers import Register
@@ -37,7 +37,6 @@ LAST = datetime(9999, 12, 31, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _PLACE = TypeAdapter(tuple[Annotated[int, Field(strict=True, ge=0, le=ID_MAX)], StrictInt, Text])
-_CRLF = b"\r\n"
 # Texts are guarded against formulas as in every export; amounts and times are what they are.
 _RENDERED = {
     "amount": "amount::text",
@@ -146,33 +145,28 @@ async def copy_csv(
     """Everything, under a header, from one snapshot, as fast as `write` takes it."""
     arguments = wanted.arguments(register, None)
     columns = (*FIELDS, *register.meta)
-    cells = ", ".join(_RENDERED.get(column, f"export_text({column})") for column in columns)
-    # A last column of NULLs, written as a word that nobody can know, ends a record and nothing
-    # else: line ends within values stay what they are.
-    word = secrets.token_hex(12)
-    end = f",{word}\n".encode()
-    rest = b""
+    cells = ", ".join(_RENDERED.get(column, _text(column)) for column in columns)
+    records = Records()
 
     async def take(data: bytes) -> None:
-        nonlocal rest
-        data = rest + data if rest else data
-        whole = data.rfind(end) + len(end)
-        if whole < len(end):
-            rest = data
-            return
-        data, rest = data[:whole], data[whole:]
-        await write(data.replace(end, _CRLF))
+        if whole := records.take(data):
+            await write(whole)
 
     await write(_header(register))
     await connection.copy_from_query(
-        f"SELECT {cells}, NULL FROM ({_SQL['items']}) AS items",  # noqa: S608 - names of ours
+        f"SELECT {cells}, {RECORD_END} FROM ({_SQL['items']}) AS items",  # noqa: S608 - ours
         *arguments,
         output=take,
-        format="csv",
-        null=word,
         encoding="utf8",
         timeout=seconds_max,
+        **COPY_OPTIONS,
     )
+    records.finish()
+
+
+def _text(column: str) -> str:
+    """An empty text is written as nothing, not as quotation marks."""
+    return f"nullif(export_text({column}), '')"
 
 
 def _header(register: Register) -> bytes:

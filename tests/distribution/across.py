@@ -82,8 +82,8 @@ PUT_TOGETHER: list[tuple[str, str, tuple[str, ...], str]] = [
     ),
     (
         "services/gateway/item_listing.py",
-        "f\"SELECT {cells}, NULL FROM ({_SQL['items']}) AS items\"",
-        (r"^COPY \(SELECT .*, NULL FROM \(",),
+        "f\"SELECT {cells}, {RECORD_END} FROM ({_SQL['items']}) AS items\"",
+        (r"^COPY \(SELECT .*, '\.' AS record_end FROM \(",),
         "all items as CSV",
     ),
     (
