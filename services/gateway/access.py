@@ -58,15 +58,18 @@ async def require_token(request: web.Request, handler: Handler) -> web.StreamRes
     token = _token(request)
     if token is None:
         return _refuse(request)
-    tokens, strangers = dependencies(request).tokens, request.app[STRANGERS]
-    if not tokens.knows(token):
-        seconds = strangers.wait_seconds(request)
-        if seconds is not None:
-            return _put_off(request, _GUESSED, seconds)
-    principal = await tokens.principal(token)
+    tokens = dependencies(request).tokens
+    principal = tokens.remembered(token)
     if principal is None:
-        strangers.count(request)
-        return _refuse(request)
+        strangers = request.app[STRANGERS]
+        if not tokens.knows(token):
+            seconds = strangers.wait_seconds(request)
+            if seconds is not None:
+                return _put_off(request, _GUESSED, seconds)
+        principal = await tokens.principal(token)
+        if principal is None:
+            strangers.count(request)
+            return _refuse(request)
     structlog.contextvars.bind_contextvars(token_id=principal.token_id)
     allowance = request.app[RATE_LIMITS].take(principal.token_id)
     if allowance is not None:
@@ -90,12 +93,10 @@ async def tell_allowance(request: web.Request, response: web.StreamResponse) -> 
     (draft-ietf-httpapi-ratelimit-headers-11). `t` never ends behind `Retry-After`, as it asks."""
     allowance = request.get(ALLOWANCE)
     if allowance is not None:
-        limits = request.app[RATE_LIMITS]
         wait = allowance.wait_seconds
         seconds = math.ceil(allowance.full_seconds if wait is None else wait)
-        window = max(1, math.ceil(limits.filling_seconds))
         response.headers["RateLimit"] = f'"token";r={allowance.left};t={seconds}'
-        response.headers["RateLimit-Policy"] = f'"token";q={limits.at_once};w={window}'
+        response.headers["RateLimit-Policy"] = request.app[RATE_LIMITS].policy
 
 
 def _token(request: web.Request) -> str | None:

@@ -40,9 +40,11 @@ class RateLimits(Generic[Key]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """No limit with `per_second` 0."""
-        self.at_once = at_once
         self._gap_seconds = 1.0 / per_second if per_second else 0.0
-        self.filling_seconds = at_once * self._gap_seconds
+        self._filling_seconds = at_once * self._gap_seconds
+        # As the draft writes it (`access.tell_allowance`).
+        window = max(1, math.ceil(self._filling_seconds))
+        self.policy = f'"token";q={at_once};w={window}'
         self._clock = clock
         self._full_at: dict[Key, float] = {}
 
@@ -58,7 +60,7 @@ class RateLimits(Generic[Key]):
         if key not in self._full_at and len(self._full_at) >= KEYS_MAX:
             self._forget(now)
         self._full_at[key] = full_at = before + self._gap_seconds
-        left = (self.filling_seconds - (full_at - now)) / self._gap_seconds
+        left = (self._filling_seconds - (full_at - now)) / self._gap_seconds
         return Allowance(None, math.floor(left + _TOLERANCE), full_at - now)
 
     def wait_seconds(self, key: Key) -> float | None:
@@ -69,7 +71,7 @@ class RateLimits(Generic[Key]):
         return self._wait_seconds(max(self._full_at.get(key, now), now), now)
 
     def _wait_seconds(self, full_at: float, now: float) -> float | None:
-        excess = full_at + self._gap_seconds - now - self.filling_seconds
+        excess = full_at + self._gap_seconds - now - self._filling_seconds
         return excess if excess > self._gap_seconds * _TOLERANCE else None
 
     def _forget(self, now: float) -> None:

@@ -51,14 +51,21 @@ class Tokens:
         """None: unknown, expired and revoked look alike."""
         digest = accounts.digest_of(text)
         now = time.monotonic()
-        found = self._remembered.get(digest)
-        if found is not None and now < found.until and self._listener.is_listening:
-            return found.principal
-        return await self._look_up(digest, now)
+        return self._recall(digest, now) or await self._look_up(digest, now)
+
+    def remembered(self, text: str) -> Principal | None:
+        """The same without asking anybody: None means that it has to be looked up."""
+        return self._recall(accounts.digest_of(text), time.monotonic())
 
     def knows(self, text: str) -> bool:
         """Whether it was let in when it was last looked up, however long ago."""
         return accounts.digest_of(text) in self._known
+
+    def _recall(self, digest: bytes, now: float) -> Principal | None:
+        found = self._remembered.get(digest)
+        if found is None or now >= found.until or not self._listener.is_listening:
+            return None
+        return found.principal
 
     async def _look_up(self, digest: bytes, now: float) -> Principal | None:
         revocations = self._revocations
