@@ -8,8 +8,11 @@ from decimal import Decimal
 
 import pytest
 
+from services.report_worker.control_totals import reconcile
+from services.report_worker.copying import snapshot
 from services.report_worker.exports.complete.archive import COMPLETE
 from services.report_worker.exports.definition import totals_select
+from services.report_worker.failures import ControlTotalsError
 from services.report_worker.outcome import Ending
 from shared.contracts.reports import ReportName
 from shared.database import accounts, registers
@@ -170,6 +173,35 @@ async def test_what_rollups_would_answer_has_to_be_the_same(
         for grain in ("quarter", "hour"):
             told = f"amount: sales_register 66.00, its totals by {grain} 66.01"
             assert told in str(outcome.error)
+
+
+@pytest.mark.parametrize("short", [None, *(file.name for file in COMPLETE.files if file.totals)])
+async def test_the_rows_of_each_file_are_as_many_as_were_sent(
+    honest: World, short: str | None
+) -> None:
+    report = await queue_report(
+        honest.database, honest.store_id, honest.user_id, name=ReportName.COMPLETE
+    )
+    claimed = await honest.make_builder().claim(report.store_id, report.report_id)
+    assert claimed is not None
+    async with snapshot(
+        honest.database, "Europe/London", store_id=honest.store_id, seconds_max=30
+    ) as connections:
+        sent = [
+            len(
+                await connections[0].fetch(
+                    file.select, honest.store_id, FIRST, LAST, *file.parameters
+                )
+            )
+            + (file.name == short)
+            for file in COMPLETE.files
+        ]
+        checking = reconcile(connections, COMPLETE, claimed, sent, seconds_max=30)
+        if short is None:
+            await checking
+        else:
+            with pytest.raises(ControlTotalsError, match=f"^{short}: .* rows were sent"):
+                await checking
 
 
 async def test_what_is_told_in_passing_is_what_a_second_look_finds(honest: World) -> None:
