@@ -16,6 +16,7 @@ from services.report_worker.exports.complete.archive import COMPLETE
 from services.report_worker.exports.customers import CUSTOMERS
 from services.report_worker.exports.definition import ExportFile
 from services.report_worker.formats.csv_text import CsvText
+from services.report_worker.ranges import joined_rows
 
 CUSTOMERS_RANGE = ("'2000-01-01 08:00:00+00'::timestamptz", "'2090-01-01 08:00:00+00'::timestamptz")
 COMPLETE_RANGE = ("'2020-01-01 08:00:00+00'::timestamptz", "'2022-01-01 07:59:59+00'::timestamptz")
@@ -32,8 +33,12 @@ def same_select(store_id: int) -> str:
 
 
 def _plain(file: ExportFile, store_id: int, limits: tuple[str, str]) -> str:
-    """Without comments, which a shell's line has no room for."""
+    """Without comments, which a shell's line has no room for. All rows of a file with a join, which
+    is how anybody would write it who wants all."""
     select = file.query.rstrip().rstrip(";")
+    if file.joined is not None:
+        rows = joined_rows(file, file.joined)
+        select = f"SELECT * {rows}".replace("$4", "NULL").replace("$5", "NULL")
     parameters = [f"'{parameter}'" for parameter in file.parameters]
     for number, value in enumerate((str(store_id), *limits, *parameters), 1):
         select = select.replace(f"${number}", value)

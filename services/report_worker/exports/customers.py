@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from services.report_worker.exports.definition import Column, ColumnType, Export, ExportFile
+from services.report_worker.exports.definition import (
+    Column,
+    ColumnType,
+    Export,
+    ExportFile,
+    Joined,
+)
 from shared.contracts.reports import ReportName
 from shared.database.queries import load_queries
 
@@ -60,6 +66,7 @@ CUSTOMERS = Export(
             ),
             ranged_by="id",
             cuts=_SQL["cuts"],
+            joined=Joined(_SQL["last_orders"], frozenset({"last_order_date"})),
         ),
     ),
 )

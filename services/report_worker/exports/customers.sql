@@ -1,8 +1,7 @@
 -- name: customers
 -- In the order of their ids, which is the primary key's: stable, and without a sort. The last order
--- is looked up for each customer, not aggregated for all and joined: that would be faster for
--- everybody at once, but then a week's customers of a store with ten million transactions would
--- wait for all of these.
+-- is looked up for each customer: so a week's customers of a store with ten million transactions do
+-- not wait for all of these. For everybody at once see `last_orders`.
 SELECT customer_id AS id, email, first_name, last_name, tax_id, is_anonymous,
        date_created, date_modified,
        (SELECT max(t.transaction_date)
@@ -16,6 +15,18 @@ SELECT customer_id AS id, email, first_name, last_name, tax_id, is_anonymous,
   FROM customers c
  WHERE store_id = $1 AND date_created BETWEEN $2 AND $3
  ORDER BY customer_id;
+
+-- name: last_orders
+-- Of all customers between two ids, as one walk along the index: where most of a store's customers are
+-- wanted, that is a fraction of looking each of them up.
+SELECT customer_id AS id, max(transaction_date) AS last_order_date
+  FROM transactions
+ WHERE store_id = $1 AND status = 'completed' AND NOT is_test
+   AND customer_id IS NOT NULL
+   AND ($4::text IS NULL OR customer_id > $4) AND ($5::text IS NULL OR customer_id <= $5)
+   -- All files' arguments are given; this one does without these.
+   AND ($2::timestamptz, $3::timestamptz) IS NOT NULL
+ GROUP BY customer_id;
 
 -- name: cuts
 -- From the index alone, whatever the range of time: a tenth of the cost of looking at each row.

@@ -54,6 +54,16 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """`select` has the column by which the file is ranged, and `columns` of the file, for a range: $1
+    to $3 as above, $4 behind which value it begins, $5 with which it ends; either may be NULL. Where
+    it has no row nothing was found."""
+
+    select: str
+    columns: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class ExportFile:
     """One table of an export. `name` has no ending: the format adds its own.
 
@@ -65,6 +75,7 @@ class ExportFile:
     `ranged_by` is the column by which its rows are ordered first, never missing, and as an index
     has it: a large file is then read in ranges of it, over several connections. `cuts` says where
     they end: $1 to $3 as above, $4 where the last one ended or NULL, $5 how many rows to pass over.
+    `joined` tells for a range at once what `query` looks up row by row.
     """
 
     name: str
@@ -78,6 +89,7 @@ class ExportFile:
     is_register: bool = False
     ranged_by: str = ""
     cuts: str = ""
+    joined: Joined | None = None
 
     @property
     def select(self) -> str:
