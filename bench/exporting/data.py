@@ -1,6 +1,7 @@
-"""The rows: customers with 28 columns, half of them addresses, one store for each size.
+"""The rows: customers with 28 columns, half of them addresses, one store for each size; every
+second one has an order.
 
-Comes in: a connection, a store, a number. Goes out: rows in the product's own table. What is in
+Comes in: a connection, a store, a number. Goes out: rows in the product's own tables. What is in
 them depends on their number alone.
 """
 
@@ -23,6 +24,17 @@ SELECT $1, 'c' || lpad(n::text, 9, '0'), 'customer' || n || '@example.com',
   FROM generate_series(1, $2::integer) AS n
 """
 
+_INSERT_ORDERS = """
+INSERT INTO transactions (
+    store_id, transaction_id, customer_id, transaction_date, type, status, is_test, currency,
+    total_items, total_discount, total_tax, total_shipping, total_order, revision, posted_lines)
+SELECT $1, 't' || lpad(n::text, 9, '0'), 'c' || lpad(n::text, 9, '0'),
+       '2022-01-01'::timestamptz + n * interval '10 seconds', 'sale', 'completed', false,
+       'USD', 10, 0, 0, 0, 10, 1, 0
+  FROM generate_series(2, $2::integer, 2) AS n
+"""
+
 
 async def insert(connection: Connection, store_id: int, rows: int) -> None:
     await connection.execute(_INSERT, store_id, rows, timeout=DAY_SECONDS)
+    await connection.execute(_INSERT_ORDERS, store_id, rows, timeout=DAY_SECONDS)

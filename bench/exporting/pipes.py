@@ -52,7 +52,7 @@ def _same(file: ExportFile, store_id: int, limits: tuple[str, str]) -> str:
 
 def commands(system: System, dataset: Dataset, psql: str, folder: Path) -> Mapping[str, str]:
     """By name; each is a line for bash."""
-    same = _copy(system, psql, same_select(dataset.store_id))
+    same = _copy(system, psql, same_select(dataset.store_id), _NOTHING_IS_NULL)
     plain = _copy(system, psql, plain_select(dataset.store_id))
     out = shlex.quote(str(folder / "out"))
     return {
@@ -89,7 +89,7 @@ def _script(dataset: Dataset, targets: Mapping[str, str]) -> str:
         select = _same(file, dataset.store_id, COMPLETE_RANGE)
         lines += [
             f"\\o {targets[file.name]}",
-            f"COPY ({select}) TO STDOUT WITH (FORMAT csv, HEADER);",
+            f"COPY ({select}) TO STDOUT WITH ({_CSV});",
         ]
     return "\n".join([*lines, "\\o", "COMMIT;", ""])
 
@@ -102,8 +102,13 @@ ZIP = "psql COPY, zip -1"
 PLAIN_ZIP = "psql COPY, zip -1, formulas not defused"
 
 
-def _copy(system: System, psql: str, select: str) -> str:
-    copy = f"COPY ({select}) TO STDOUT WITH (FORMAT csv, HEADER)"
+_CSV = "FORMAT csv, HEADER"
+# Nothing is NULL in customers as we render them, and so an empty text needs no quotes.
+_NOTHING_IS_NULL = r", NULL '\N'"
+
+
+def _copy(system: System, psql: str, select: str, options: str = "") -> str:
+    copy = f"COPY ({select}) TO STDOUT WITH ({_CSV}{options})"
     statements = [f"SET timezone = '{ZONE}'", "SET jit = off", copy]
     commands = [part for statement in statements for part in ("-c", statement)]
     return shlex.join([psql, "-qAtX", system.database_url, *commands])

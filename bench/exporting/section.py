@@ -144,8 +144,9 @@ def _setting(setting: Setting) -> str:
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {setting.commit}: `{setting.command}`",
         (
-            "`customers`: those of one store, 29 columns, half of them addresses; `complete`: two "
-            "years of a store's transactions, its control totals checked"
+            "`customers`: those of one store, 29 columns, half of them addresses, every second one "
+            "with an order; `complete`: two years of a store's transactions, its control totals "
+            "checked"
         ),
         (
             f"{psutil.cpu_count()} cores, {memory:.0f} GB, {platform.system()}; "

@@ -85,7 +85,10 @@ class Ranges:
         )
         self._last = last
         if self._joined is not None:
-            rows, arguments = joined_rows(self._file, self._joined), _of_range(self._arguments, first, last)
+            rows, arguments = (
+                joined_rows(self._file, self._joined),
+                _of_range(self._arguments, first, last),
+            )
         else:
             rows, arguments = _limited(self._file, self._arguments, first, last)
         return Range(rows, arguments, is_last=last is None, is_whole=False)
@@ -121,8 +124,8 @@ def _limited(
 def joined_rows(file: ExportFile, joined: Joined) -> str:
     """The FROM clause of a range with its join. $4 and $5: see `Joined`."""
     columns = [
-        f'{"joined" if column.name in joined.columns else "looked_up"}."{column.name}"'
-        for column in file.columns
+        f'{"joined" if name in joined.columns else "looked_up"}."{name}"'
+        for name in (*(column.name for column in file.columns), *file.beside)
     ]
     return _SQL["joined"].format(
         columns=", ".join(columns),

@@ -120,7 +120,10 @@ PUT_TOGETHER: list[tuple[str, str, tuple[str, ...], str]] = [
     (
         "services/report_worker/control_totals.py",
         "statement",
-        (r"^SELECT currency, count\(\*\) AS rows", r"SELECT currency, sum\(items\)::bigint AS lines"),
+        (
+            r"^SELECT currency, count\(\*\) AS rows",
+            r"SELECT currency, sum\(items\)::bigint AS lines",
+        ),
         "control totals over a file's SELECT",
     ),
     (

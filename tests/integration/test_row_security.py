@@ -34,7 +34,7 @@ SPANNING = {
 }
 A, B = 1_000_001, 1_000_002
 # Columns that PostgreSQL alone gives a value.
-NUMBERED = ("outbox_id", "action_id")
+NOT_GIVEN = ("outbox_id", "action_id", "is_plain")
 _COLUMNS = """
     SELECT c.relname AS "table", a.attname AS "column",
            CASE $2::text WHEN 'DELETE' THEN has_table_privilege($1::text, c.oid, $2)
@@ -266,7 +266,7 @@ async def all_rows(superuser: Connection) -> dict[str, list[str]]:
 async def insert(connection: Connection, table: str, names: list[str], row: dict[str, Any]) -> None:
     """The row, as far as the role may write its columns. (Made of a literal, for a role may read
     none of the table's.)"""
-    given = [name for name in names if row[name] is not None and name not in NUMBERED]
+    given = [name for name in names if row[name] is not None and name not in NOT_GIVEN]
     listed = ", ".join(given)
     quoted = "SELECT quote_literal($1::text)"
     values = [await connection.fetchval(quoted, as_text(row[name])) for name in given]

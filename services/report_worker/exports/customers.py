@@ -28,19 +28,26 @@ _ADDRESS = {
 }
 
 
+def _text(name: str, meaning: str) -> Column:
+    return Column(name, ColumnType.TEXT, meaning, plain_if="is_plain")
+
+
 def _address(kind: str) -> tuple[Column, ...]:
-    return tuple(
-        Column(f"{kind}_{part}", ColumnType.TEXT, f"{meaning} of the default {kind} address")
-        for part, meaning in _ADDRESS.items()
+    *parts, phone = _ADDRESS
+    of = f"of the default {kind} address"
+    return (
+        *(_text(f"{kind}_{part}", f"{_ADDRESS[part]} {of}") for part in parts),
+        # Many begin with a plus sign, which is why they are looked at one by one.
+        Column(f"{kind}_{phone}", ColumnType.TEXT, f"{_ADDRESS[phone]} {of}"),
     )
 
 
 COLUMNS = (
-    Column("id", ColumnType.TEXT, "The customer's id, as the store gave it"),
-    Column("email", ColumnType.TEXT, "E-mail address"),
-    Column("first_name", ColumnType.TEXT, "First name"),
-    Column("last_name", ColumnType.TEXT, "Last name"),
-    Column("tax_id", ColumnType.TEXT, "Tax identification number"),
+    _text("id", "The customer's id, as the store gave it"),
+    _text("email", "E-mail address"),
+    _text("first_name", "First name"),
+    _text("last_name", "Last name"),
+    _text("tax_id", "Tax identification number"),
     Column("is_anonymous", ColumnType.BOOLEAN, "Whether they bought as a guest"),
     Column("date_created", ColumnType.MOMENT, "When they became a customer; the range limits it"),
     Column("date_modified", ColumnType.MOMENT, "When their record last changed"),

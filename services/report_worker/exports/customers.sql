@@ -11,7 +11,8 @@ SELECT customer_id AS id, email, first_name, last_name, tax_id, is_anonymous,
        billing_first_name, billing_last_name, billing_company, billing_address1, billing_address2,
        billing_city, billing_region, billing_postal_code, billing_country, billing_phone,
        shipping_first_name, shipping_last_name, shipping_company, shipping_address1, shipping_address2,
-       shipping_city, shipping_region, shipping_postal_code, shipping_country, shipping_phone
+       shipping_city, shipping_region, shipping_postal_code, shipping_country, shipping_phone,
+       is_plain
   FROM customers c
  WHERE store_id = $1 AND date_created BETWEEN $2 AND $3
  ORDER BY customer_id;

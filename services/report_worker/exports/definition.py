@@ -46,18 +46,20 @@ COUNTS = frozenset({Measure.LINES, Measure.TRANSACTIONS})
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`meaning` is for the reader of the documents."""
+    """`meaning` is for the reader of the documents. `plain_if` is a boolean column that the SELECT
+    has beside those of the file: where it is true, a spreadsheet would not run this text."""
 
     name: str
     type: ColumnType
     meaning: str
+    plain_if: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """`select` has the column by which the file is ranged, and `columns` of the file, for a range: $1
-    to $3 as above, $4 behind which value it begins, $5 with which it ends; either may be NULL. Where
-    it has no row nothing was found."""
+    """`select` has the column by which the file is ranged, and `columns` of the file, for a range:
+    $1 to $3 as above, $4 behind which value it begins, $5 with which it ends; either may be NULL.
+    Where it has no row nothing was found."""
 
     select: str
     columns: frozenset[str]
@@ -96,6 +98,11 @@ class ExportFile:
         """The SELECT to copy. That of an aggregate tells its totals while it is read, because
         computing few rows from many a second time costs as much as the first."""
         return _telling(self) if self.is_aggregate and self.totals else self.query
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The columns of the SELECT that are not the file's."""
+        return tuple(sorted({column.plain_if for column in self.columns if column.plain_if}))
 
     @property
     def setting(self) -> str:

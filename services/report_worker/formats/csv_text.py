@@ -25,6 +25,10 @@ _RENDERED = {
     ColumnType.MOMENT: _SQL["moment"],
     ColumnType.DATE: "{value}",
 }
+# COPY puts a text in quotes that looks like what it writes for NULL. By default that is every empty
+# one, so these have to become NULL, which costs as much as looking for formulas. Where rows say
+# that they are plain, nothing is NULL instead.
+_NOTHING_IS_NULL = {**COPY_OPTIONS, "null": r"\N"}
 
 
 class Csv:
@@ -47,11 +51,14 @@ class CsvText:
 
     @property
     def copy_options(self) -> Mapping[str, Any]:
-        return COPY_OPTIONS
+        return _NOTHING_IS_NULL if self._file.beside else COPY_OPTIONS
 
     def select(self, rows: str) -> str:
         """Every value in its order, and the end of the record."""
-        values = ", ".join(_rendered(column) for column in self._file.columns)
+        rendered = [_rendered(column) for column in self._file.columns]
+        if self._file.beside:
+            rendered = [_SQL["present"].format(value=one) for one in rendered]
+        values = ", ".join(rendered)
         return f"SELECT {values}, {RECORD_END} {rows}"
 
     def write(self, pieces: FilePieces, write: Write) -> None:
@@ -69,4 +76,9 @@ def header(file: ExportFile) -> bytes:
 
 
 def _rendered(column: Column) -> str:
-    return _RENDERED[column.type].format(value=value(column))
+    rendered = _RENDERED[column.type].format(value=value(column))
+    if not column.plain_if:
+        return rendered
+    return _SQL["text_unless_plain"].format(
+        plain_if=column.plain_if, value=value(column), guarded=rendered
+    )

@@ -11,3 +11,11 @@ CASE WHEN ascii({value}) > 64 THEN {value}
 -- name: moment
 -- ISO 8601 with the offset of the session's zone, e.g. 2022-01-01T00:00:00-08:00.
 to_jsonb({value}) #>> '{{}}'
+
+-- name: text_unless_plain
+-- Not looked at where the row says that none of its texts is a formula.
+CASE WHEN source."{plain_if}" THEN {value} ELSE {guarded} END
+
+-- name: present
+-- Nothing as an empty text, for a file of which no value may be NULL.
+coalesce(({value})::text, '')

@@ -16,6 +16,7 @@ import urllib3
 
 from services.report_worker.exports.catalog import EXPORTS
 from services.report_worker.exports.customers import COLUMNS
+from services.report_worker.exports.definition import ColumnType
 from shared.database.pool import Database
 from shared.database.reports import Report
 from tests.integration.report_worker.seeding import World, add_customers, events, queue_report, row
@@ -114,6 +115,44 @@ async def test_every_text_arrives_as_it_is(world: World) -> None:
     assert await events(world.database, report) == ["report.ready.v1"]
 
 
+async def test_every_column_of_text_is_looked_at(world: World) -> None:
+    """A formula in one column of a customer, each in turn, with and without a plain one beside."""
+    texts = [c.name for c in COLUMNS if c.type is ColumnType.TEXT and c.name != "id"]
+    assert len(texts) == 24
+    rows = {}
+    for formula in FORMULAS[:6]:
+        for name in texts:
+            rows[f"c{len(rows):03}"] = {name: formula}
+        rows[f"{formula} id"] = {}
+    rows["none"] = dict.fromkeys(texts, "text")
+    async with world.database.acquire() as connection:
+        for customer_id, values in rows.items():
+            names = "".join(f", {name}" for name in values)
+            given = "".join(f", ${number}" for number, _ in enumerate(values, 4))
+            await connection.execute(
+                "INSERT INTO customers (store_id, customer_id, date_created, date_modified"  # noqa: S608 - columns
+                f"{names}) VALUES ($1, $2, $3, $3{given})",
+                world.store_id,
+                customer_id,
+                CREATED,
+                *values.values(),
+            )
+    report = await queue_report(world.database, world.store_id, world.user_id)
+    raw = await download(world, await built(world, report))
+    shown = {
+        record["id"]: {name: record[name] for name in texts if record[name]}
+        for record in csv.DictReader(io.StringIO(raw.decode(), newline=""), strict=True)
+    }
+
+    def safe(text: str) -> str:
+        return f"'{text}" if text[0] in "=+-@\t\r" else text
+
+    assert shown == {
+        safe(customer_id): {name: safe(text) for name, text in values.items()}
+        for customer_id, values in rows.items()
+    }
+
+
 async def test_the_range_is_inclusive_and_the_last_order_is_a_real_one(world: World) -> None:
     start, end = datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 3, 31, 22, 59, 59, tzinfo=UTC)
     rows = {
@@ -201,6 +240,7 @@ async def test_the_select_and_the_documented_columns_agree(database: Database) -
             async with database.acquire() as connection:
                 statement = await connection.prepare(file.select)
                 found = [(a.name, a.type.name) for a in statement.get_attributes()]
-            assert [name for name, _ in found] == [column.name for column in file.columns]
-            for (_, actual), column in zip(found, file.columns, strict=True):
+            named = [column.name for column in file.columns]
+            assert [name for name, _ in found] == [*named, *file.beside]
+            for (_, actual), column in zip(found, file.columns, strict=False):
                 assert actual in types[column.type], column.name

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -236,6 +236,72 @@ async def test_ranges_over_several_connections_give_the_same_bytes(
     shared = await rendered(source, threads, file, Csv(), report=report, connections=3)
     assert alone.count(b"\r\n") == 1 + 2_400
     assert shared == alone
+
+
+ORDERS = """
+INSERT INTO transactions (
+    store_id, transaction_id, customer_id, transaction_date, type, status, is_test, currency,
+    total_items, total_discount, total_tax, total_shipping, total_order, revision, posted_lines)
+SELECT $1, 't' || n, CASE WHEN n % 11 > 0 THEN 'c' || lpad((n * 7 % $2)::text, 9, '0') END,
+       '2021-01-01'::timestamptz + n * interval '1 hour', 'sale',
+       CASE n % 5 WHEN 0 THEN 'voided' WHEN 1 THEN 'cancelled' ELSE 'completed' END, n % 7 = 0,
+       'USD', 1, 0, 0, 0, 1, 1, 0
+  FROM generate_series(1, $3::integer) AS n
+"""
+
+
+async def add_orders(database: Database, store_id: int, customers: int, count: int) -> None:
+    async with database.acquire() as connection:
+        await connection.execute(ORDERS, store_id, customers, count)
+        await connection.execute("ANALYZE transactions, customers")
+
+
+async def test_a_join_finds_the_last_orders_that_are_looked_up(
+    world: World, source: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_customers(world.database, world.store_id, 2_000)
+    # Of customers that there are, and of some that there are not.
+    await add_orders(world.database, world.store_id, 2_500, 4_000)
+    monkeypatch.setattr(ranges, "RANGE_ROWS_MIN", 1)
+    monkeypatch.setattr(ranges, "RANGE_ROWS_MAX", 171)
+    monkeypatch.setattr(ranges, "_sorts", lambda _plan: False)
+    (file,) = CUSTOMERS.files
+    report = large(store_id=world.store_id, range_end=datetime(2021, 1, 1, 0, 30, tzinfo=UTC))
+    looked_up = await rendered(source, threads, file, Csv(), report=report)
+    monkeypatch.setattr(ranges, "JOINED_ROWS_MAX", 1_000)
+    joined = await rendered(source, threads, file, Csv(), report=report, connections=2)
+    assert joined == looked_up
+
+    # By hand, from the numbers of the orders.
+    last: dict[str, datetime] = {}
+    for n in range(1, 4_001):
+        if n % 5 > 1 and n % 7 and n % 11:
+            last[f"c{n * 7 % 2_500:09}"] = datetime(2021, 1, 1, tzinfo=UTC) + timedelta(hours=n)
+    rows = list(csv.DictReader(io.StringIO(joined.decode(), newline="")))
+    assert len(rows) == 1_800
+    assert sum(row["id"] in last for row in rows) > 500
+    for row in rows:
+        found = row["last_order_date"]
+        assert (datetime.fromisoformat(found) if found else None) == last.get(row["id"])
+
+
+@pytest.mark.parametrize(("orders", "is_joined"), [(0, True), (3_000, True), (9_000, False)])
+async def test_a_join_that_reads_far_more_than_it_gives_is_none(
+    world: World,
+    source: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    orders: int,
+    is_joined: bool,
+) -> None:
+    await add_customers(world.database, world.store_id, 1_000)
+    await add_orders(world.database, world.store_id, 1_000, orders)
+    monkeypatch.setattr(ranges, "_sorts", lambda _plan: False)
+    (file,) = CUSTOMERS.files
+    arguments = (world.store_id, REPORT.range_start, REPORT.range_end)
+    async with source.transaction(store_id=world.store_id) as connection:
+        await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        first = await (await Ranges.of(connection, file, arguments)).next(connection)
+    assert (" AS joined " in first.rows) == is_joined
 
 
 async def test_ranges_are_all_of_a_file_once(
