@@ -24,7 +24,9 @@ COMPLETE_RANGE = ("'2020-01-01 08:00:00+00'::timestamptz", "'2022-01-01 07:59:59
 
 def plain_select(store_id: int) -> str:
     (file,) = CUSTOMERS.files
-    return _plain(file, store_id, CUSTOMERS_RANGE)
+    columns = ", ".join(column.name for column in file.columns)
+    rows = _plain(file, store_id, CUSTOMERS_RANGE)
+    return f"SELECT {columns} FROM ({rows}) AS source"  # noqa: S608 - names of ours
 
 
 def same_select(store_id: int) -> str:
