@@ -39,6 +39,7 @@ class Statement:
     values: tuple[object, ...]
     cells_max: int
     groups_max: int
+    is_planned_once: bool = False
 
 
 def build_analysis(

@@ -47,11 +47,13 @@ class Bindings:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`name` is shown to callers; `totals` is SQL for the rows above. It is exact as long as the
-    register's version is `version_max` at most: without a tail, not for what comes later."""
+    register's version is `version_max` at most: without a tail, not for what comes later. One that
+    `is_narrow` reads few rows, by the index that its bounds are in, whatever these are."""
 
     name: str
     totals: Callable[[Totals, Bindings], str]
     version_max: int = ANY_VERSION
+    is_narrow: bool = False
 
 
 def column_aliases(columns: tuple[str, ...]) -> list[str]:

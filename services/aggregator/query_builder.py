@@ -26,11 +26,12 @@ from shared.contracts.recording import META_COLUMNS
 @dataclass(frozen=True, slots=True)
 class Statement:
     """`groups_max` is how many groups fit into the rows that an answer may have; the statement
-    gives at most one more, which tells that there are too many."""
+    gives at most one more, which tells that there are too many. `is_planned_once`: `reading`."""
 
     sql: str
     values: tuple[object, ...]
     groups_max: int
+    is_planned_once: bool
 
 
 def build_statement(
@@ -56,7 +57,7 @@ def build_statement(
     value = f"coalesce(({_value(totals.scope.measure, invert_sign=invert_sign)})::text, '0')"
     if not aliases:
         sql = _one_group(state, rows, value, has_periods=totals.periods is not None)
-        return Statement(sql, tuple(bindings.values), groups_max)
+        return Statement(sql, tuple(bindings.values), groups_max, plan.is_narrow)
     columns = ", ".join(aliases)
     # The first limit ends a question with far too many groups before they are sorted and written:
     # with a row more than may be in the answer there are more groups than may be in it. The size
@@ -85,7 +86,7 @@ def build_statement(
                   CASE WHEN fits THEN values END AS values
              FROM groups, size) AS given ON state.is_same
      ORDER BY place"""  # noqa: S608 - columns are whitelisted, values bound
-    return Statement(sql, tuple(bindings.values), groups_max)
+    return Statement(sql, tuple(bindings.values), groups_max, is_planned_once=False)
 
 
 def _one_group(state: str, rows: str, value: str, *, has_periods: bool) -> str:

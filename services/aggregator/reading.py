@@ -20,7 +20,7 @@ import asyncpg
 
 from services.aggregator.deadlines import seconds_left
 from services.aggregator.registers import Place, Registers, Seen, look
-from shared.database.pool import Connection
+from shared.database.pool import Connection, plan_once
 from shared.database.replica import Found, ReadSources, Source
 from shared.database.spans import called
 from shared.errors import InvalidArgumentError
@@ -30,13 +30,18 @@ ATTEMPTS_MAX = 3
 
 
 class Written(Protocol):
-    """A statement that begins with the register's state (`state_sql`); each of its rows has it."""
+    """A statement that begins with the register's state (`state_sql`); each of its rows has it. One
+    that `is_planned_once` is so for each text and session, not anew for its values: where a plan
+    does not depend on them, planning takes longer than reading."""
 
     @property
     def sql(self) -> str: ...
 
     @property
     def values(self) -> Sequence[object]: ...
+
+    @property
+    def is_planned_once(self) -> bool: ...
 
 
 class Asked(Protocol):
@@ -79,6 +84,8 @@ class Reader:
         seconds = seconds_left(deadline)
         async with source.acquire(seconds_max=seconds) as connection:
             one = _One(connection, self._registers, place, ask, deadline)
+            # What just changed, changes: then looking first is less than asking twice.
+            anew = anew or self._registers.changes(place)
             for number in range(ATTEMPTS_MAX):
                 if (found := await one.attempt(anew=anew and number == 0)) is not None:
                     return found
@@ -116,6 +123,11 @@ class _One(Generic[A]):
             raise RuntimeError("a question about no register was let through")
         if asked.statement is None:
             return Read(asked, (), known.version)
+        await plan_once(
+            self.connection,
+            is_once=asked.statement.is_planned_once,
+            seconds_max=seconds_left(self.deadline),
+        )
         with called("answer_question"):
             rows = await self.connection.fetch(
                 asked.statement.sql, *asked.statement.values, timeout=seconds_left(self.deadline)

@@ -56,13 +56,19 @@ class Registers:
 
     def __init__(self) -> None:
         self._seen: OrderedDict[Place, Seen] = OrderedDict()
+        self._changing: set[Place] = set()
 
     def last_seen(self, place: Place) -> Seen | None:
         return self._seen.get(place)
 
+    def changes(self, place: Place | None) -> bool:
+        """Whether it had changed when it was looked at last: it is likely to have again."""
+        return place in self._changing
+
     def see(self, place: Place, state: State | None) -> Seen | None:
         """Note the state. None: the store has no such register."""
-        known = self._seen.pop(place, None)
+        before = known = self._seen.pop(place, None)
+        self._changing.discard(place)
         if state is None:
             return None
         if state["definition"] is not None:
@@ -72,8 +78,10 @@ class Registers:
         if known is None:
             return None
         self._seen[place] = known
+        if before is not None and before != known:
+            self._changing.add(place)
         if len(self._seen) > REGISTERS_MAX:
-            self._seen.popitem(last=False)
+            self._changing.discard(self._seen.popitem(last=False)[0])
         return known
 
 

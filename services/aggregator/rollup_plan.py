@@ -177,7 +177,9 @@ def rollup_plan(
             return _added_up(writer, [aligned, *parts])
         return _beside(writer, aligned, _added_up(writer, parts)) if parts else aligned
 
-    return Plan(name, totals_sql, ANY_VERSION if has_tail else synced_version)
+    # A tail may be looked for by time or by version, which depends on how long it is.
+    is_narrow = not has_tail and not any(rollup.columns for rollup in rollups)
+    return Plan(name, totals_sql, ANY_VERSION if has_tail else synced_version, is_narrow)
 
 
 def _is_a_cell_each(rollup: Rollup, run: Sequence[Stretch], totals: Totals) -> bool:

@@ -105,7 +105,7 @@ class _Session(_Plain):
     but temporary tables, which are meant to stay, and what `serve` has set, which is set anew for
     whoever needs it otherwise. An open transaction is ended all the same."""
 
-    __slots__ = ("_seconds_max", "_store_id")
+    __slots__ = ("_is_planned_once", "_seconds_max", "_store_id")
 
     def get_reset_query(self) -> str:
         return ""
@@ -129,6 +129,21 @@ class _Session(_Plain):
             named = "" if store_id is None else str(store_id)
             await self.execute(_SQL["see_store"], named, timeout=seconds_max)
             self._store_id = store_id
+
+    async def plan_once(self, *, is_once: bool, seconds_max: float) -> None:
+        """See the function."""
+        if is_once != getattr(self, "_is_planned_once", None):
+            self._is_planned_once: bool | None = None
+            mode = "force_generic_plan" if is_once else "force_custom_plan"
+            await self.execute(_SQL["plan_statements"], mode, timeout=seconds_max)
+            self._is_planned_once = is_once
+
+
+async def plan_once(connection: Connection, *, is_once: bool, seconds_max: float) -> None:
+    """Whether the session plans each statement once, for whatever values, or each time for those at
+    hand; for the rest of its life, or until it is told otherwise."""
+    # What the proxy does not know it passes on.
+    await cast(_Session, connection).plan_once(is_once=is_once, seconds_max=seconds_max)
 
 
 def _session_class(settings: DatabaseSettings) -> type[_Session]:

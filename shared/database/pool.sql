@@ -5,3 +5,7 @@ SELECT set_config('statement_timeout', $1, false);
 -- name: see_store
 -- For the rest of the session, until it serves another one: row security shows the rows of this store.
 SELECT set_config('tallyport.store_id', $1, false);
+
+-- name: plan_statements
+-- For the rest of the session, or until the next one needs the other way.
+SELECT set_config('plan_cache_mode', $1, false);

@@ -9,11 +9,13 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import combinations
+from typing import Any
 
 import asyncpg
 import pytest
 
 from services.aggregator.aggregate import Aggregator
+from services.aggregator.sessions import open_sessions
 from services.aggregator.settings import AggregatorSettings
 from shared.database.pool import Database
 from shared.database.replica import ReadSources
@@ -21,6 +23,7 @@ from shared.rollups import definitions
 from shared.rollups.checking import check
 from shared.rollups.folding import fold, rebuild
 from shared.rollups.grid import Grain, Grid
+from shared.settings import DatabaseSettings
 from tests.integration.aggregator.register_under_test import (
     MakeRegister,
     Register,
@@ -38,6 +41,7 @@ from tests.integration.aggregator.test_aggregate_second_opinion import (
     Chance,
     compare,
 )
+from tests.roles import as_role
 
 COLUMNS = ("meta0", "meta1", "meta2")
 COLUMN_SETS = [set_ for size in range(4) for set_ in combinations(COLUMNS, size)]
@@ -380,3 +384,37 @@ async def test_a_rollup_row_cannot_hold_nothing(year: Register, database: Databa
             await connection.execute(
                 "UPDATE rollup_rows SET items = 0 WHERE store_id = $1", year.store_id
             )
+
+
+async def test_only_totals_are_planned_once(
+    make_register: MakeRegister, database: Database, database_settings: DatabaseSettings
+) -> None:
+    rows = [(instant("2024-03-10T12:00:00Z"), Decimal(n), "x") for n in range(3)]
+    register = await make_register(["a"], rows)
+    await _define(database, register, (Grid(Grain.HOUR), set()), (Grid(Grain.HOUR), {"meta0"}))
+    await _fold(database, register)
+    settings = AggregatorSettings(rollup_overhead_rows=-1, questions_max=1)
+    own = as_role(database_settings, "aggregator")
+    async with open_sessions(own, settings, name="sessions") as opened:
+        asked = dataclasses.replace(register, aggregator=Aggregator(ReadSources(opened), settings))
+
+        async def plans(count: int, **question: Any) -> tuple[str, int, int]:
+            """Of the same question three times: its name, and how it was planned."""
+            for _ in range(3):
+                outcome = await asked.ask("item_count", **question)
+                assert str(count).encode() in (outcome.body or b"")
+            assert outcome.plan is not None
+            async with opened.acquire() as connection:
+                last = await connection.fetchrow(
+                    "SELECT generic_plans, custom_plans FROM pg_prepared_statements"
+                    " WHERE statement ~ '^\\s+WITH state AS' ORDER BY prepare_time DESC LIMIT 1"
+                )
+            assert last is not None
+            return outcome.plan.name, last["generic_plans"], last["custom_plans"]
+
+        assert await plans(3) == ("totals-hour", 3, 0)
+        assert await plans(3, group_by=["a"]) == ("columns-hour", 0, 3)
+        assert await plans(3, group_by_period="month") == ("totals-hour", 3, 0)
+        # With a tail, which may be long.
+        await add_items(database, register, [(instant("2024-03-11T12:00:00Z"), Decimal(1), "x")])
+        assert await plans(4) == ("totals-hour", 0, 3)

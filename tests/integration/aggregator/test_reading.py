@@ -85,6 +85,7 @@ async def test_many_at_once_see_what_was_written_before_each_of_them(
 class Asked:
     sql: str
     values: list[object]
+    is_planned_once: bool = False
 
     @property
     def statement(self) -> Asked:
@@ -113,3 +114,40 @@ async def test_what_changes_all_the_time_is_held_still(
     assert len(definitions) == ATTEMPTS_MAX + 1
     assert len({*definitions}) == 1
     assert read.rows[0]["level"] == "repeatable read"
+
+
+async def test_what_just_changed_is_looked_at_first(
+    make_register: MakeRegister, database: Database, sessions: ReadSources
+) -> None:
+    register = await make_register()
+    place = Place(register.store_id, register.register_id)
+    reader = Reader(sessions)
+
+    async def versions() -> list[int]:
+        """Those that a question was made from, until it was answered."""
+        made: list[int] = []
+
+        def ask(known: Seen | None) -> Asked:
+            assert known is not None
+            made.append(known.version)
+            bindings = Bindings()
+            state = state_sql(place, known, known.version, bindings)
+            return Asked(f"SELECT state.* FROM ({state}) AS state", bindings.values)  # noqa: S608
+
+        deadline = datetime.now(UTC) + timedelta(seconds=30)
+        read = (await reader.read(place, ask, deadline=deadline, anew=False)).value
+        assert read.version == made[-1]
+        return made
+
+    async def write() -> None:
+        await add_items(database, register, [(NOON, Decimal(1))])
+
+    (first,) = await versions()
+    await write()
+    assert await versions() == [first, first + 1]
+    await write()
+    assert await versions() == [first + 2]
+    # Nothing has changed, which is not known before it is looked at; then it is.
+    assert await versions() == [first + 2]
+    await write()
+    assert await versions() == [first + 2, first + 3]
