@@ -89,6 +89,8 @@ class Reader:
             for number in range(ATTEMPTS_MAX):
                 if (found := await one.attempt(anew=anew and number == 0)) is not None:
                     return found
+            # Not in the transaction, which might take it back.
+            await plan_once(connection, is_once=False, seconds_max=seconds_left(deadline))
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 found = await one.attempt(anew=True)
         if found is None:  # pragma: no cover - a snapshot does not change
@@ -125,7 +127,7 @@ class _One(Generic[A]):
             return Read(asked, (), known.version)
         await plan_once(
             self.connection,
-            is_once=asked.statement.is_planned_once,
+            is_once=asked.statement.is_planned_once and not self.connection.is_in_transaction(),
             seconds_max=seconds_left(self.deadline),
         )
         with called("answer_question"):

@@ -177,8 +177,10 @@ def rollup_plan(
             return _added_up(writer, [aligned, *parts])
         return _beside(writer, aligned, _added_up(writer, parts)) if parts else aligned
 
-    # A tail may be looked for by time or by version, which depends on how long it is.
-    is_narrow = not has_tail and not any(rollup.columns for rollup in rollups)
+    # Items are found by time or by version, and which is the better way depends on the bounds: with
+    # a plan made for any, the edges of a range took 2 s of a register of millions.
+    reads_items = has_tail or bool(covered.raw)
+    is_narrow = not reads_items and not any(rollup.columns for rollup in rollups)
     return Plan(name, totals_sql, ANY_VERSION if has_tail else synced_version, is_narrow)
 
 
