@@ -84,13 +84,11 @@ class Ranges:
             self._file.cuts, *self._arguments[:RANGE_ARGUMENTS], first, self._rows_max - 1
         )
         self._last = last
-        if self._joined is not None:
-            rows, arguments = (
-                joined_rows(self._file, self._joined),
-                _of_range(self._arguments, first, last),
-            )
-        else:
+        if self._joined is None:
             rows, arguments = _limited(self._file, self._arguments, first, last)
+        else:
+            rows = joined_rows(self._file, self._joined)
+            arguments = _of_range(self._arguments, first, last)
         return Range(rows, arguments, is_last=last is None, is_whole=False)
 
 

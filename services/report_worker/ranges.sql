@@ -11,8 +11,9 @@ source."{key}" > ${parameter}
 source."{key}" <= ${parameter}
 
 -- name: joined
--- A range of them ($4 and $5, see `Joined`), with some columns from a join. In order, or a hash join
--- would be as good; both sides come out of an index in that order, so nothing is sorted.
+-- A range of them ($4 and $5, see `Joined`), with some columns from a join: what the SELECT looks up
+-- for these is asked for by nobody, and so it is not. In order, or a hash join would be as good; both
+-- sides come out of an index in that order, so nothing is sorted.
 FROM (SELECT {columns}
         FROM ({select}) AS looked_up
         LEFT JOIN ({joined}) AS joined USING ("{key}")

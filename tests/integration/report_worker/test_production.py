@@ -222,14 +222,18 @@ async def test_postgresql_waits_for_the_store(
         await store.remove(produced.object.key)
 
 
+def cut_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranges of 171 rows. So few PostgreSQL might as well sort."""
+    monkeypatch.setattr(ranges, "RANGE_ROWS_MIN", 1)
+    monkeypatch.setattr(ranges, "RANGE_ROWS_MAX", 171)
+    monkeypatch.setattr(ranges, "_sorts", lambda _plan: False)
+
+
 async def test_ranges_over_several_connections_give_the_same_bytes(
     world: World, source: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await add_customers(world.database, world.store_id, 3_000)
-    monkeypatch.setattr(ranges, "RANGE_ROWS_MIN", 1)
-    monkeypatch.setattr(ranges, "RANGE_ROWS_MAX", 171)
-    # So few rows PostgreSQL might as well sort.
-    monkeypatch.setattr(ranges, "_sorts", lambda _plan: False)
+    cut_small(monkeypatch)
     (file,) = CUSTOMERS.files
     report = large(store_id=world.store_id, range_end=datetime(2021, 1, 1, 0, 40, tzinfo=UTC))
     alone = await rendered(source, threads, file, Csv(), report=report)
@@ -262,9 +266,7 @@ async def test_a_join_finds_the_last_orders_that_are_looked_up(
     await add_customers(world.database, world.store_id, 2_000)
     # Of customers that there are, and of some that there are not.
     await add_orders(world.database, world.store_id, 2_500, 4_000)
-    monkeypatch.setattr(ranges, "RANGE_ROWS_MIN", 1)
-    monkeypatch.setattr(ranges, "RANGE_ROWS_MAX", 171)
-    monkeypatch.setattr(ranges, "_sorts", lambda _plan: False)
+    cut_small(monkeypatch)
     (file,) = CUSTOMERS.files
     report = large(store_id=world.store_id, range_end=datetime(2021, 1, 1, 0, 30, tzinfo=UTC))
     looked_up = await rendered(source, threads, file, Csv(), report=report)
