@@ -35,6 +35,7 @@ from services.aggregator.reading import Reader
 from services.aggregator.registers import Place, Seen
 from services.aggregator.rendering import Rendering, render
 from services.aggregator.settings import AggregatorSettings
+from services.aggregator.understood import Understood, question_key
 from shared.contracts.aggregations import AggregateQuery
 from shared.database.replica import ReadSources
 from shared.errors import InvalidArgumentError
@@ -64,6 +65,10 @@ class _Asked:
     choice: Choice | None = None
     statement: Statement | None = None
 
+    @property
+    def period_count(self) -> int:
+        return len(self.rendering.periods)
+
 
 class Aggregator:
     """Answers questions from one database, a bounded number at once."""
@@ -75,6 +80,7 @@ class Aggregator:
         admission: Admission | None = None,
     ) -> None:
         self._reader = Reader(sources)
+        self._understood: Understood[_Asked] = Understood()
         self._settings = settings
         self._admission = admission or Admission.of(settings)
 
@@ -108,6 +114,11 @@ class Aggregator:
     def _ask(self, query: AggregateQuery, scope: Scope, known: Seen | None) -> _Asked:
         if known is None:
             raise invalid_register()
+        return self._understood.find(
+            question_key(query), known, lambda: self._understand(query, scope, known)
+        )
+
+    def _understand(self, query: AggregateQuery, scope: Scope, known: Seen) -> _Asked:
         grouping = check_grouping(query.arguments, known.meta)
         periods = self._periods(scope, grouping)
         rendering = render(query.representation, scope.measure, grouping, periods)
@@ -119,8 +130,7 @@ class Aggregator:
         totals = Totals(scope, periods, grouping.columns)
         choice = choose_plan(
             totals,
-            known.rollups,
-            register_version=known.version,
+            known,
             overhead_rows=limits.rollup_overhead_rows,
             wish_rows_min=limits.wish_rows_min,
         )

@@ -30,6 +30,7 @@ from services.aggregator.previous_range import previous
 from services.aggregator.reading import Reader
 from services.aggregator.registers import Place, Seen
 from services.aggregator.settings import AggregatorSettings
+from services.aggregator.understood import Understood, question_key
 from shared.contracts.analyses import AggregateAnalysis
 from shared.database.replica import ReadSources
 from shared.errors import InvalidArgumentError
@@ -45,6 +46,10 @@ class _Asked:
     choices: Sequence[Choice] = ()
     statement: Statement | None = None
 
+    @property
+    def period_count(self) -> int:
+        return len(self.pieces.periods)
+
 
 class Analyst:
     """Answers analyses from one database; `admission` is that of all questions."""
@@ -53,6 +58,7 @@ class Analyst:
         self, sources: ReadSources, settings: AggregatorSettings, admission: Admission | None = None
     ) -> None:
         self._reader = Reader(sources)
+        self._understood: Understood[_Asked] = Understood()
         self._settings = settings
         self._admission = admission or Admission.of(settings)
 
@@ -85,9 +91,15 @@ class Analyst:
         )
 
     def _ask(self, query: AggregateAnalysis, known: Seen | None) -> _Asked:
-        analysis = check_analysis(query, known.meta if known else None)
-        if known is None:  # pragma: no cover - refused above
-            raise RuntimeError("an analysis of no register was let through")
+        if known is None:
+            check_analysis(query, None)
+            raise RuntimeError("an analysis of no register was let through")  # pragma: no cover
+        return self._understood.find(
+            question_key(query), known, lambda: self._understand(query, known)
+        )
+
+    def _understand(self, query: AggregateAnalysis, known: Seen) -> _Asked:
+        analysis = check_analysis(query, known.meta)
         ranges = self._ranges(analysis)
         compared = ranges[1][0] if analysis.is_compared else None
         pieces = pieces_of(query.representation, analysis, ranges[0][1], compared)
@@ -130,8 +142,7 @@ class Analyst:
     def _choose(self, totals: Totals, known: Seen) -> Choice:
         return choose_plan(
             totals,
-            known.rollups,
-            register_version=known.version,
+            known,
             overhead_rows=self._settings.rollup_overhead_rows,
             wish_rows_min=self._settings.wish_rows_min,
         )

@@ -28,6 +28,7 @@ from services.aggregator.catalogue import Catalogue
 from services.aggregator.metrics import KNOWN, REFUSED, SECONDS
 from services.aggregator.planner import Wish
 from services.aggregator.sharing import Sharing
+from services.aggregator.understood import question_key
 from shared.contracts.aggregations import AggregateQuery
 from shared.contracts.analyses import AggregateAnalysis
 from shared.contracts.dimensions import AggregateDimensions
@@ -39,8 +40,6 @@ NOT_MODIFIED = "304"
 ANALYSIS = "analysis"
 DIMENSIONS = "dimensions"
 _Question: TypeAlias = AggregateQuery | AggregateAnalysis | AggregateDimensions
-# Questions are the same that differ in nothing else.
-_NOT_ASKED = {"message_id", "sent_at", "traceparent", "deadline"}
 
 _log = structlog.get_logger(__name__)
 
@@ -133,7 +132,7 @@ class Handlers:
 
     async def _find(self, query: _Question, find: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """Found together with those who ask the same now. Theirs may be a shorter deadline."""
-        key = query.model_dump_json(exclude=_NOT_ASKED)
+        key = question_key(query)
         while True:
             try:
                 return await self._sharing.share(key, find)

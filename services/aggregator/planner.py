@@ -1,6 +1,6 @@
 """Choose the cheapest plan that is exact for a question.
 
-Comes in: the question, the register's rollups as they are in this snapshot. Goes out: `Choice`: the
+Comes in: the question, the register as it was seen last. Goes out: `Choice`: the
 plan, about how many rows it reads, and the rollup that would have made it cheaper, if any.
 
 Costs are in rows read, from what the rollups say they hold. They may be wrong; the answer is not.
@@ -14,7 +14,8 @@ from datetime import timedelta
 
 from services.aggregator.cover import Cover, Stretch, cover
 from services.aggregator.plans import RAW, Plan, Totals
-from services.aggregator.rollup_plan import rollup_plan
+from services.aggregator.registers import Seen
+from services.aggregator.rollup_plan import Tail, rollup_plan
 from shared.rollups.definitions import COLUMNS_MAX, Rollup
 from shared.rollups.grid import COVER_END, COVER_START, Grain, Grid
 
@@ -26,6 +27,8 @@ _STRETCH_ROWS = 20
 # An item costs more than a rollup's row: it is wider, and lies anywhere on the disk.
 _ITEM_ROWS = 2
 STRETCHES_MAX = 5_000
+# So many writings may be behind: usually it is those of a fifth of a second.
+TAIL_VERSIONS_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +60,16 @@ class _Density:
 
 def choose_plan(
     totals: Totals,
-    rollups: Sequence[Rollup],
+    known: Seen,
     *,
-    register_version: int,
     overhead_rows: int,
     wish_rows_min: int,
 ) -> Choice:
     """`overhead_rows` is what a statement over rollups costs more than one over items, in rows;
     a question that reads more than `wish_rows_min` rows makes a wish."""
-    usable = [r for r in rollups if r.synced_version >= 0 and r.is_current and not r.is_rejected]
+    usable = [
+        r for r in known.rollups if r.synced_version >= 0 and r.is_current and not r.is_rejected
+    ]
     if totals.has_extremes:
         usable = [r for r in usable if r.has_extremes]
     segments = _segments(totals)
@@ -77,10 +81,10 @@ def choose_plan(
     found = _cheapest(chains, segments, seconds, density, only_added=totals.has_extremes)
     if found is not None and (found.rows + overhead_rows < best.rows or overhead_rows < 0):
         chain, covered = found.chain, found.covered
-        plan = rollup_plan(_name(chain[0]), chain, covered, register_version=register_version)
+        plan = rollup_plan(_name(chain[0]), chain, covered, _tail(known, chain[0].synced_version))
         best = Choice(plan, found.rows, None)
     if totals.columns and best.rows > wish_rows_min:
-        return Choice(best.plan, best.rows, _wish(totals, rollups))
+        return Choice(best.plan, best.rows, _wish(totals, known.rollups))
     return best
 
 
@@ -183,6 +187,14 @@ def _span(rollup: Rollup) -> float:
     if rollup.first_bucket is None or rollup.last_bucket is None:
         return 1.0
     return (rollup.last_bucket - rollup.first_bucket).total_seconds() + _WIDTHS[rollup.grid.grain]
+
+
+def _tail(known: Seen, synced_version: int) -> Tail:
+    """What the rollups lack. One is looked for where it may come before the question does."""
+    versions = known.version - synced_version
+    if versions > TAIL_VERSIONS_MAX:
+        return Tail.LONG
+    return Tail.SHORT if versions > 0 or known.is_changing else Tail.NONE
 
 
 def _name(base: Rollup) -> str:

@@ -11,6 +11,7 @@ no longer so, and as long as nothing changes a question takes one round trip.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,9 +67,11 @@ class Read(Generic[A]):
 class Reader:
     """For any number of questions at once."""
 
-    def __init__(self, sources: ReadSources) -> None:
+    def __init__(
+        self, sources: ReadSources, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._sources = sources
-        self._registers = Registers()
+        self._registers = Registers(clock)
 
     async def read(
         self, place: Place | None, ask: Ask[A], *, deadline: datetime, anew: bool
@@ -84,8 +87,8 @@ class Reader:
         seconds = seconds_left(deadline)
         async with source.acquire(seconds_max=seconds) as connection:
             one = _One(connection, self._registers, place, ask, deadline)
-            # What just changed, changes: then looking first is less than asking twice.
-            anew = anew or self._registers.changes(place)
+            # What was just redefined is so again: then looking first is less than asking twice.
+            anew = anew or self._registers.is_redefined(place)
             for number in range(ATTEMPTS_MAX):
                 if (found := await one.attempt(anew=anew and number == 0)) is not None:
                     return found
@@ -134,10 +137,13 @@ class _One(Generic[A]):
             rows = await self.connection.fetch(
                 asked.statement.sql, *asked.statement.values, timeout=seconds_left(self.deadline)
             )
-        if rows and rows[0]["is_same"]:
-            return Read(asked, rows, rows[0]["version"])
+        state = rows[0] if rows else None
+        if state is not None and state["is_same"]:
+            if self.place is not None:
+                self.registers.see_version(self.place, state["version"])
+            return Read(asked, rows, state["version"])
         if self.place is not None:
-            self.registers.see(self.place, rows[0] if rows else None)
+            self.registers.see(self.place, state)
         return None
 
     async def _look(self) -> Seen | None:

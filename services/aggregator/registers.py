@@ -7,8 +7,8 @@ is made from it: the question's own statement compares, in its own snapshot, and
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import orjson
@@ -20,6 +20,8 @@ from shared.rollups.definitions import Rollup, from_json
 
 _SQL = load_queries(__file__)
 REGISTERS_MAX = 1_000
+# What was written to so long ago is likely to be written to again before it is asked about.
+CHANGING_SECONDS = 1.0
 _FIELDS = (
     *("rollup_id", "register_id", "grain", "zone", "zone_digest", "columns", "synced_version"),
     *("has_extremes", "is_rejected", "rows_held", "items_held", "first_bucket", "last_bucket"),
@@ -43,46 +45,77 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A register in some snapshot. `meta` maps physical columns to labels; `definition` is the text
-    that all but the version is told by."""
+    that all but the version is told by. What is asked about one that `is_changing` is to be right
+    for later versions too."""
 
     version: int
     meta: Mapping[str, str]
     rollups: tuple[Rollup, ...]
     definition: str
+    is_changing: bool = False
+
+
+@dataclass(slots=True)
+class _Memory:
+    """Of one register. `is_redefined`: its definition was another one the time before."""
+
+    seen: Seen
+    written_at: float | None = None
+    is_redefined: bool = False
 
 
 class Registers:
     """What was seen of the registers that were asked about last."""
 
-    def __init__(self) -> None:
-        self._seen: OrderedDict[Place, Seen] = OrderedDict()
-        self._changing: set[Place] = set()
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._memories: OrderedDict[Place, _Memory] = OrderedDict()
 
     def last_seen(self, place: Place) -> Seen | None:
-        return self._seen.get(place)
+        memory = self._memories.get(place)
+        if memory is None:
+            return None
+        written_at = memory.written_at
+        if written_at is not None and self._clock() - written_at > CHANGING_SECONDS:
+            memory.written_at = None
+            memory.seen = replace(memory.seen, is_changing=False)
+        return memory.seen
 
-    def changes(self, place: Place | None) -> bool:
-        """Whether it had changed when it was looked at last: it is likely to have again."""
-        return place in self._changing
+    def is_redefined(self, place: Place | None) -> bool:
+        """Whether it was, when it was seen last: then it is likely to have been again."""
+        memory = None if place is None else self._memories.get(place)
+        return memory is not None and memory.is_redefined
 
     def see(self, place: Place, state: State | None) -> Seen | None:
         """Note the state. None: the store has no such register."""
-        before = known = self._seen.pop(place, None)
-        self._changing.discard(place)
+        memory = self._memories.pop(place, None)
         if state is None:
             return None
-        if state["definition"] is not None:
-            known = seen_of(state)
-        elif known is not None:
-            known = Seen(state["version"], known.meta, known.rollups, known.definition)
-        if known is None:
-            return None
-        self._seen[place] = known
-        if before is not None and before != known:
-            self._changing.add(place)
-        if len(self._seen) > REGISTERS_MAX:
-            self._changing.discard(self._seen.popitem(last=False)[0])
-        return known
+        definition = state["definition"]
+        if memory is None:
+            if definition is None:
+                return None
+            memory = _Memory(seen_of(state))
+        else:
+            memory.is_redefined = definition not in (None, memory.seen.definition)
+            self._see_version(memory, state["version"])
+            if memory.is_redefined:
+                is_changing = memory.seen.is_changing
+                memory.seen = replace(seen_of(state), is_changing=is_changing)
+        self._memories[place] = memory
+        if len(self._memories) > REGISTERS_MAX:
+            self._memories.popitem(last=False)
+        return memory.seen
+
+    def see_version(self, place: Place, version: int) -> None:
+        """Note the version; nothing else of the register is different."""
+        if (memory := self._memories.get(place)) is not None:
+            self._see_version(memory, version)
+
+    def _see_version(self, memory: _Memory, version: int) -> None:
+        if version != memory.seen.version:
+            memory.written_at = self._clock()
+            memory.seen = replace(memory.seen, version=version, is_changing=True)
 
 
 async def look(connection: Connection, place: Place, *, seconds: float) -> State | None:

@@ -7,12 +7,20 @@ Comes in: a question, rollups that hold the same versions (coarse to fine), thei
     buckets of listed stretches    each with its period and its sign
     items of listed stretches      likewise, up to the version that the rollups hold
     the tail                       all items of the range that came after that version
+
+Items are found by time or by version, and which is the better way the database tells by the bounds
+and by its statistics. It may have neither, of a plan that is made for any bounds and of a register
+that is new: then the edges of a range took 2 s, of a register of millions. So it is told: by time
+at the edges, by version in the tail, unless that is long. What finds items is put in the order of
+its index, which costs nothing by that one, and keeps other conditions out of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
 
 from services.aggregator.arguments import Measure
 from services.aggregator.cover import Cover, Stretch
@@ -26,6 +34,18 @@ from services.aggregator.plans import (
 )
 from shared.rollups.definitions import Rollup
 from shared.rollups.grid import Grain
+
+# Longer than any on which clocks are changed, and the one that Apia went without.
+_LONG_DAY = timedelta(hours=50)
+
+
+class Tail(Enum):
+    """What came since the rollups were folded: perhaps nothing, but it is looked for; or more than
+    the whole range may hold."""
+
+    NONE = 0
+    SHORT = 1
+    LONG = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +72,12 @@ class _Writer:
             f"b.k{rollup.columns.index(column)} AS {alias}, "
             for column, alias in zip(self.totals.columns, self.aliases, strict=True)
         )
+
+    @property
+    def read(self) -> str:
+        """What is needed of an item. Not everything may be read."""
+        columns = ("originated_at", "version", "amount", *self.totals.columns)
+        return ", ".join(f"i.{column}" for column in columns)
 
     def values(self) -> str:
         return "".join(
@@ -124,41 +150,42 @@ class _Writer:
     def items(self, listed: Sequence[Stretch], synced_version: int) -> str:
         if one := self.alone(listed):
             low, high, period, sign = one
-            return f"""
+            stretches = ""
+        else:
+            low, high, period, sign = "s.low", "s.high", "s.period", "s.sign"
+            stretches = f"{self.stretches(listed)} CROSS JOIN LATERAL "
+        return f"""
             SELECT {period} AS period, {self.values()}{sign}::bigint AS items,
                    {self.amount(f"{sign} * i.amount")} AS amount
                    {self.extremes("i.amount", "i.amount")}
-              FROM register_items i
-             WHERE {self.register_is()} AND i.originated_at >= {low} AND i.originated_at < {high}
-               AND i.version <= {self.bindings.bind(synced_version, "bigint")}"""  # noqa: S608 - identifiers of ours, values bound
-        return f"""
-            SELECT s.period, {self.values()}s.sign::bigint AS items,
-                   {self.amount("s.sign * i.amount")} AS amount
-                   {self.extremes("i.amount", "i.amount")}
-              FROM {self.stretches(listed)}
-              JOIN register_items i
-                ON {self.register_is()} AND i.originated_at >= s.low AND i.originated_at < s.high
-               AND i.version <= {self.bindings.bind(synced_version, "bigint")}"""  # noqa: S608 - identifiers of ours, values bound
+              FROM {stretches}(
+                   SELECT {self.read} FROM register_items i
+                    WHERE {self.register_is()}
+                      AND i.originated_at >= {low} AND i.originated_at < {high}
+                    ORDER BY i.originated_at) AS i
+             WHERE i.version <= {self.bindings.bind(synced_version, "bigint")}"""  # noqa: S608 - identifiers of ours, values bound
 
-    def tail(self, synced_version: int) -> str:
+    def tail(self, synced_version: int, *, is_long: bool) -> str:
         scope = self.totals.scope
         period = period_of("i.originated_at", self.totals.periods, self.bindings)
+        # Nothing is beyond the last: a plan for any bounds takes the part between two for small.
         return f"""
             SELECT {period} AS period, {self.values()}1::bigint AS items,
                    {self.amount("i.amount")} AS amount{self.extremes("i.amount", "i.amount")}
-              FROM register_items i
-             WHERE {self.register_is()}
-               AND i.version > {self.bindings.bind(synced_version, "bigint")}
-               AND i.originated_at BETWEEN {self.bindings.bind(scope.start_at, "timestamptz")}
+              FROM (SELECT {self.read} FROM register_items i
+                     WHERE {self.register_is()}
+                       AND i.version > {self.bindings.bind(synced_version, "bigint")}
+                       AND i.version <= {self.bindings.bind(ANY_VERSION, "bigint")}
+                     {"" if is_long else "ORDER BY i.version"}) AS i
+             WHERE i.originated_at BETWEEN {self.bindings.bind(scope.start_at, "timestamptz")}
                                        AND {self.bindings.bind(scope.end_at, "timestamptz")}"""  # noqa: S608 - identifiers of ours, values bound
 
 
-def rollup_plan(
-    name: str, rollups: Sequence[Rollup], covered: Cover, *, register_version: int
-) -> Plan:
+def rollup_plan(name: str, rollups: Sequence[Rollup], covered: Cover, tail: Tail) -> Plan:
     """Read `covered` from the rollups it was made for. Without a tail none is looked for."""
     synced_version = rollups[0].synced_version
-    has_tail = register_version > synced_version
+    has_tail = tail is not Tail.NONE
+    is_narrow = tail is not Tail.LONG and not any(rollup.columns for rollup in rollups)
 
     def totals_sql(totals: Totals, bindings: Bindings) -> str:
         writer = _Writer(totals, bindings)
@@ -169,7 +196,7 @@ def rollup_plan(
         if covered.raw:
             parts.append(writer.items(covered.raw, synced_version))
         if has_tail:
-            parts.append(writer.tail(synced_version))
+            parts.append(writer.tail(synced_version, is_long=tail is Tail.LONG))
         if not covered.aligned:
             return _added_up(writer, parts)
         aligned = writer.aligned(rollups[0], covered.aligned)
@@ -177,10 +204,6 @@ def rollup_plan(
             return _added_up(writer, [aligned, *parts])
         return _beside(writer, aligned, _added_up(writer, parts)) if parts else aligned
 
-    # Items are found by time or by version, and which is the better way depends on the bounds: with
-    # a plan made for any, the edges of a range took 2 s of a register of millions.
-    reads_items = has_tail or bool(covered.raw)
-    is_narrow = not reads_items and not any(rollup.columns for rollup in rollups)
     return Plan(name, totals_sql, ANY_VERSION if has_tail else synced_version, is_narrow)
 
 
@@ -190,6 +213,9 @@ def _is_a_cell_each(rollup: Rollup, run: Sequence[Stretch], totals: Totals) -> b
     if set(rollup.columns) != set(totals.columns) or rollup.grid.grain is not Grain.DAY:
         return False
     if totals.periods is None or totals.periods.numbers is not None:
+        return False
+    # That of months is seen without counting their days.
+    if run[-1].high - run[0].low > len(run) * _LONG_DAY:
         return False
     # The days of the run, the one that begins where it ends, and the one behind that.
     return len(rollup.grid.starts(run[0].low, run[-1].high)) == len(run) + 2

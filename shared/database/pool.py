@@ -134,8 +134,8 @@ class _Session(_Plain):
         """See the function."""
         if is_once != getattr(self, "_is_planned_once", None):
             self._is_planned_once: bool | None = None
-            mode = "force_generic_plan" if is_once else "force_custom_plan"
-            await self.execute(_SQL["plan_statements"], mode, timeout=seconds_max)
+            mode, scan = ("force_generic_plan", "off") if is_once else ("force_custom_plan", "on")
+            await self.execute(_SQL["plan_statements"], mode, scan, timeout=seconds_max)
             self._is_planned_once = is_once
 
 

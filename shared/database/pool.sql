@@ -8,4 +8,5 @@ SELECT set_config('tallyport.store_id', $1, false);
 
 -- name: plan_statements
 -- For the rest of the session, or until the next one needs the other way.
-SELECT set_config('plan_cache_mode', $1, false);
+-- One that was made for a table as good as empty would read all of it when it has grown.
+SELECT set_config('plan_cache_mode', $1, false), set_config('enable_seqscan', $2, false);

@@ -57,7 +57,7 @@ PUT_TOGETHER: list[tuple[str, str, tuple[str, ...], str]] = [
         (
             r"^\s*WITH state AS .* FROM register_items\n",
             r"^\s*WITH state AS .* FROM rollup_rows b\n",
-            r"^\s*WITH state AS .* JOIN register_items i\n",
+            r"^\s*WITH state AS .* CROSS JOIN LATERAL \(\s+SELECT [^(]* FROM register_items i\n",
             r"^\s*WITH state AS .* FROM register_items i\n",
             r"^\s*WITH state AS .* AS era, ",
         ),

@@ -6,6 +6,8 @@ AGGREGATE_REGISTERS, AGGREGATE_SEED: as for the second opinion on raw rows.
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import combinations
@@ -15,6 +17,7 @@ import asyncpg
 import pytest
 
 from services.aggregator.aggregate import Aggregator
+from services.aggregator.planner import TAIL_VERSIONS_MAX
 from services.aggregator.sessions import open_sessions
 from services.aggregator.settings import AggregatorSettings
 from shared.database.pool import Database
@@ -416,9 +419,62 @@ async def test_only_totals_are_planned_once(
         assert await plans(3, **whole) == ("totals-hour", 3, 0)
         assert await plans(3, **whole, group_by=["a"]) == ("columns-hour", 0, 3)
         assert await plans(3, **whole, group_by_period="month") == ("totals-hour", 3, 0)
-        # With items at an edge of the range.
-        edge = {"start_at": "2024-03-10T11:59:30Z", "end_at": "2024-03-12T00:00:00Z"}
-        assert await plans(3, **edge) == ("totals-hour", 0, 3)
-        # With a tail, which may be long.
-        await add_items(database, register, [(instant("2024-03-11T12:00:00Z"), Decimal(1), "x")])
+        # With items at the edges of the range.
+        edges = {"start_at": "2024-03-10T11:59:30Z", "end_at": "2024-03-12T00:00:00Z"}
+        assert await plans(3, **edges) == ("totals-hour", 3, 0)
+        # With a tail; not with one that may be very long.
+        noon = instant("2024-03-11T12:00:00Z")
+        await add_items(database, register, [(noon, Decimal(1), "x")])
+        assert await plans(4, **whole) == ("totals-hour", 3, 0)
+        async with database.acquire() as connection:
+            await connection.execute(
+                "UPDATE registers SET version = version + $2 WHERE register_id = $1",
+                register.register_id,
+                2 * TAIL_VERSIONS_MAX,
+            )
+        # What the register was before is asked for once more.
+        await asked.ask("item_count", **whole)
         assert await plans(4, **whole) == ("totals-hour", 0, 3)
+
+
+async def test_items_are_found_at_the_edges_by_time_and_in_the_tail_by_version(
+    make_register: MakeRegister, database: Database, database_settings: DatabaseSettings
+) -> None:
+    """Whatever the bounds: the plan is not made for them."""
+    start = instant("2024-03-10T00:00:00Z")
+    register = await make_register([], [(start + timedelta(minutes=n), 1) for n in range(5_000)])
+    await _define(database, register, (Grid(Grain.QUARTER), set()))
+    await _fold(database, register)
+    await add_items(database, register, [(start + timedelta(minutes=10), 1)])
+    settings = AggregatorSettings(rollup_overhead_rows=-1, questions_max=1)
+    own = as_role(database_settings, "aggregator")
+    async with open_sessions(own, settings, name="sessions") as opened:
+        asked = dataclasses.replace(register, aggregator=Aggregator(ReadSources(opened), settings))
+        bounds = {"start_at": "2024-03-10T00:05:00Z", "end_at": "2024-03-12T23:59:59Z"}
+        for period, counts in (("all", [4_316]), ("day", [1_436, 1_440, 1_440])):
+            rows = await asked.rows("item_count", group_by_period=period, **bounds)
+            assert [count for *_, count in rows] == counts
+            async with opened.acquire() as connection:
+                last = await connection.fetchrow(
+                    "SELECT name, cardinality(parameter_types) AS count FROM pg_prepared_statements"
+                    " WHERE statement ~ '^\\s+WITH state AS' ORDER BY prepare_time DESC LIMIT 1"
+                )
+                assert last is not None
+                nothing = ", ".join(["NULL"] * last["count"])
+                plan = await connection.fetchval(
+                    f"EXPLAIN (FORMAT JSON) EXECUTE {last['name']} ({nothing})"
+                )
+            conditions = {
+                node["Index Name"]: node["Index Cond"]
+                for node in _nodes(json.loads(plan)[0]["Plan"])
+                if node.get("Relation Name") == "register_items"
+            }
+            assert {*conditions} == {"register_items_by_time", "register_items_by_version"}
+            assert "originated_at <" in conditions["register_items_by_time"]
+            assert "version >" in conditions["register_items_by_version"]
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for inner in node.get("Plans", ()):
+        yield from _nodes(inner)

@@ -11,7 +11,7 @@ import pytest
 
 from services.aggregator.plans import ANY_VERSION, Bindings
 from services.aggregator.reading import ATTEMPTS_MAX, Reader
-from services.aggregator.registers import Place, Seen, state_sql
+from services.aggregator.registers import CHANGING_SECONDS, Place, Seen, state_sql
 from shared.database.pool import Database
 from shared.database.replica import ReadSources
 from shared.errors import InvalidArgumentError
@@ -116,38 +116,76 @@ async def test_what_changes_all_the_time_is_held_still(
     assert read.rows[0]["level"] == "repeatable read"
 
 
-async def test_what_just_changed_is_looked_at_first(
-    make_register: MakeRegister, database: Database, sessions: ReadSources
-) -> None:
-    register = await make_register()
-    place = Place(register.store_id, register.register_id)
-    reader = Reader(sessions)
+class Asking:
+    """A reader's questions, and what each was made from until it was answered."""
 
-    async def versions() -> list[int]:
-        """Those that a question was made from, until it was answered."""
-        made: list[int] = []
+    def __init__(self, register: Register, sessions: ReadSources) -> None:
+        self._place = Place(register.store_id, register.register_id)
+        self.seconds = 0.0
+        self._reader = Reader(sessions, clock=lambda: self.seconds)
+
+    async def made_from(self) -> list[Seen]:
+        """The last of them gave the answer."""
+        made: list[Seen] = []
 
         def ask(known: Seen | None) -> Asked:
             assert known is not None
-            made.append(known.version)
+            made.append(known)
             bindings = Bindings()
-            state = state_sql(place, known, known.version, bindings)
+            version_max = ANY_VERSION if known.is_changing else known.version
+            state = state_sql(self._place, known, version_max, bindings)
             return Asked(f"SELECT state.* FROM ({state}) AS state", bindings.values)  # noqa: S608
 
         deadline = datetime.now(UTC) + timedelta(seconds=30)
-        read = (await reader.read(place, ask, deadline=deadline, anew=False)).value
-        assert read.version == made[-1]
+        found = await self._reader.read(self._place, ask, deadline=deadline, anew=False)
+        self.version = found.value.version
         return made
+
+
+async def test_what_is_written_to_is_asked_for_any_version(
+    make_register: MakeRegister, database: Database, sessions: ReadSources
+) -> None:
+    register = await make_register()
+    asking = Asking(register, sessions)
+
+    async def asked() -> list[tuple[int, bool]]:
+        return [(seen.version, seen.is_changing) for seen in await asking.made_from()]
 
     async def write() -> None:
         await add_items(database, register, [(NOON, Decimal(1))])
 
-    (first,) = await versions()
+    ((first, is_changing),) = await asked()
+    assert not is_changing
     await write()
-    assert await versions() == [first, first + 1]
+    assert await asked() == [(first, False), (first + 1, True)]
     await write()
-    assert await versions() == [first + 2]
+    assert await asked() == [(first + 1, True)]
+    assert asking.version == first + 2
+    # A moment later too.
+    asking.seconds += CHANGING_SECONDS / 2
+    assert await asked() == [(first + 2, True)]
+    asking.seconds += CHANGING_SECONDS
+    assert await asked() == [(first + 2, False)]
+    await write()
+    assert await asked() == [(first + 2, False), (first + 3, True)]
+
+
+async def test_what_was_just_redefined_is_looked_at_first(
+    make_register: MakeRegister, database: Database, sessions: ReadSources
+) -> None:
+    register = await make_register()
+    asking = Asking(register, sessions)
+
+    async def asked() -> list[str]:
+        return [seen.meta["meta0"] for seen in await asking.made_from()]
+
+    await relabel(database, register, meta0="a")
+    assert await asked() == ["a"]
+    await relabel(database, register, meta0="b")
+    assert await asked() == ["a", "b"]
+    await relabel(database, register, meta0="c")
+    assert await asked() == ["c"]
     # Nothing has changed, which is not known before it is looked at; then it is.
-    assert await versions() == [first + 2]
-    await write()
-    assert await versions() == [first + 2, first + 3]
+    assert await asked() == ["c"]
+    await relabel(database, register, meta0="d")
+    assert await asked() == ["c", "d"]
