@@ -34,7 +34,7 @@ def _path(link: dict[str, str]) -> str:
 
 def _lasting(headers: Mapping[str, str]) -> dict[str, str]:
     """Those that do not differ between any two answers."""
-    own = ("date", "x-request-id")
+    own = ("date", "x-request-id", "ratelimit")
     return {name: value for name, value in headers.items() if name.lower() not in own}
 
 
