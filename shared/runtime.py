@@ -26,6 +26,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsError
 
 from shared import failpoints, tracing
+from shared.memory import keep_freed
 from shared.settings import (
     FailpointSettings,
     OperationsSettings,
@@ -42,6 +43,8 @@ CANCEL_SECONDS = 5.0
 # thousands of dicts that refer to nothing but texts: looking at them again and again was a quarter
 # of the gateway's and the recorder's work.
 GC_THRESHOLDS = (50_000, 20, 50)
+# More than a long answer takes in all its forms.
+KEPT_BYTES = 64 * 1024 * 1024
 
 log = structlog.get_logger(__name__)
 
@@ -66,8 +69,11 @@ S = TypeVar("S", bound=ServiceSettings)
 Serve = Callable[[S, asyncio.Event], Awaitable[None]]
 
 
-def run(serve: Serve[S], load: Callable[[], S], *, service: str) -> int:
-    """Run a service to its end: `sys.exit(run(serve, Settings, service="recorder"))`."""
+def run(
+    serve: Serve[S], load: Callable[[], S], *, service: str, kept_bytes: int = KEPT_BYTES
+) -> int:
+    """Run a service to its end: `sys.exit(run(serve, Settings, service="recorder"))`. It keeps up
+    to `kept_bytes` of the memory that it frees; 0: as the C library sees fit."""
     try:
         settings = load()
     except (ValidationError, SettingsError) as error:
@@ -84,6 +90,8 @@ def run(serve: Serve[S], load: Callable[[], S], *, service: str) -> int:
     # What is there by now stays.
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+    if kept_bytes:
+        keep_freed(kept_bytes)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_live(serve, settings))

@@ -35,7 +35,8 @@ from shared.contracts.aggregations import AggregateArguments, AggregateQuery
 from shared.database.pool import Database
 from shared.database.replica import ReadSources
 from shared.listening import Listener
-from shared.runtime import background
+from shared.memory import keep_freed
+from shared.runtime import KEPT_BYTES, background
 from shared.settings import BrokerSettings, DatabaseSettings
 
 Answering = Callable[[AggregateQuery], Awaitable[bytes]]
@@ -164,6 +165,8 @@ async def _ready() -> None:
 def main() -> None:
     kind, *port = sys.argv[1:]
     fronts = {"plain": _aggregating, "aio-pika": _aio_pika, "faststream": _faststream}
+    # As in every service of ours.
+    keep_freed(KEPT_BYTES)
     workers = {"aio-pika-worker": _aio_pika_worker, "faststream-worker": _faststream_worker}
     if kind in workers:
         uvloop.run(workers[kind]())
