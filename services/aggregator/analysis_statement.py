@@ -35,11 +35,13 @@ _RANK_DECIMALS = 64
 
 @dataclass(frozen=True, slots=True)
 class Statement:
+    """`is_planned_once`: `reading`."""
+
     sql: str
     values: tuple[object, ...]
     cells_max: int
     groups_max: int
-    is_planned_once: bool = False
+    is_planned_once: bool
 
 
 def build_analysis(
@@ -115,7 +117,8 @@ def build_analysis(
     SELECT state.version, state.is_same, state.definition, given.*
       FROM state LEFT JOIN given ON state.is_same
      ORDER BY given.place NULLS LAST"""  # noqa: S608 - columns are whitelisted, values bound
-    return Statement(sql, tuple(bindings.values), cells_max, groups_max)
+    is_planned_once = all(source.plan.is_narrow for source in sources)
+    return Statement(sql, tuple(bindings.values), cells_max, groups_max, is_planned_once)
 
 
 def _listed(era: int) -> str:

@@ -14,12 +14,14 @@ import pytest
 from services.aggregator.aggregate import Outcome
 from services.aggregator.analyse import Analyst
 from services.aggregator.planner import Wish
+from services.aggregator.sessions import open_sessions
 from services.aggregator.settings import AggregatorSettings
 from shared.database.pool import Database
 from shared.database.replica import ReadSources
 from shared.errors import DeadlineExceededError, InvalidArgumentError
 from shared.rollups.folding import complete, registers_behind
 from shared.rollups.grid import Grain, Grid
+from shared.settings import DatabaseSettings
 from tests.integration.aggregator.register_under_test import (
     MakeRegister,
     Register,
@@ -28,6 +30,7 @@ from tests.integration.aggregator.register_under_test import (
 )
 from tests.integration.aggregator.test_aggregate_rollups import _define, _fold
 from tests.integration.aggregator.test_analysis_second_opinion import analysis_of
+from tests.roles import as_role
 
 NOON = instant("2024-03-10T12:00:00Z")
 YEAR = {"start_at": "2024-01-01T00:00:00Z", "end_at": "2024-12-31T23:59:59Z"}
@@ -244,3 +247,33 @@ async def test_many_at_once_say_the_same(year: Register, database: Database) -> 
     asked = {"group_by": ["account"], "order": {"measure": "count"}, "compare": "previous_period"}
     answers = await asyncio.gather(*(ask(analyst, year, **asked) for _ in range(12)))
     assert len({answer.body for answer in answers}) == 1
+
+
+async def test_only_analyses_of_totals_are_planned_once(
+    year: Register, database: Database, database_settings: DatabaseSettings
+) -> None:
+    await _define(database, year, (Grid(Grain.HOUR), set()), (Grid(Grain.HOUR), {"meta0"}))
+    await _fold(database, year)
+    own = as_role(database_settings, "aggregator")
+    settings = AggregatorSettings(rollup_overhead_rows=-1, questions_max=1)
+    async with open_sessions(own, settings, name="sessions") as opened:
+        analyst = Analyst(ReadSources(opened), settings)
+
+        async def planned(**asked: Any) -> tuple[int, int]:
+            """How often of three times for any values, and for those at hand."""
+            for _ in range(3):
+                await ask(analyst, year, group_by_period="month", totals=True, **asked)
+            async with opened.acquire() as connection:
+                last = await connection.fetchrow(
+                    "SELECT generic_plans, custom_plans FROM pg_prepared_statements"
+                    " WHERE statement ~ '^\\s+WITH state AS' ORDER BY prepare_time DESC LIMIT 1"
+                )
+            assert last is not None
+            return last["generic_plans"], last["custom_plans"]
+
+        assert await planned(measures=["count", "sum", "max"]) == (3, 0)
+        assert await planned(compare="previous_period") == (3, 0)
+        assert await planned(group_by=["account"]) == (0, 3)
+        assert await planned(filter={"label": "account", "eq": "a"}) == (0, 3)
+        # By no rollup.
+        assert await planned(filter={"label": "warehouse", "eq": "x"}) == (0, 3)
