@@ -32,7 +32,7 @@ from services.aggregator.registers import Place, Seen, look, seen_of
 from services.aggregator.settings import AggregatorSettings
 from shared.contracts.dimensions import AggregateDimensions
 from shared.contracts.recording import META_COLUMNS
-from shared.database.pool import Connection
+from shared.database.pool import Connection, plan_once
 from shared.database.replica import ReadSources, Source
 from shared.errors import NotFoundError
 from shared.rollups.definitions import Rollup
@@ -84,15 +84,17 @@ class Catalogue:
         self, source: Source, query: AggregateDimensions
     ) -> tuple[dict[str, Any], Plan, Wish | None]:
         seconds = seconds_left(query.deadline)
-        async with source.transaction(
-            isolation="repeatable_read", readonly=True, seconds_max=seconds
-        ) as connection:
-            place = Place(query.store_id, query.register_id)
-            state = await look(connection, place, seconds=seconds)
-            if state is None:
-                raise NotFoundError(f"there is no register {query.register_id}")
-            reading = _Reading(connection, query, place, seen_of(state), self._items_max)
-            return await reading.content()
+        async with source.acquire(seconds_max=seconds) as connection:
+            # A question before this one may have left it otherwise. Not in the transaction, which
+            # might take it back.
+            await plan_once(connection, is_once=False, seconds_max=seconds)
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                place = Place(query.store_id, query.register_id)
+                state = await look(connection, place, seconds=seconds)
+                if state is None:
+                    raise NotFoundError(f"there is no register {query.register_id}")
+                reading = _Reading(connection, query, place, seen_of(state), self._items_max)
+                return await reading.content()
 
 
 class _Reading:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from services.aggregator.aggregate import Aggregator
 from services.aggregator.catalogue import Catalogue
 from services.aggregator.planner import Wish
+from services.aggregator.sessions import open_sessions
 from services.aggregator.settings import AggregatorSettings
 from shared.contracts.dimensions import AggregateDimensions
 from shared.database.pool import Database
 from shared.database.replica import ReadSources
 from shared.errors import DeadlineExceededError, NotFoundError
 from shared.rollups.grid import Grain, Grid
+from shared.settings import DatabaseSettings
 from tests.integration.aggregator.register_under_test import (
     MakeRegister,
     Register,
@@ -33,6 +37,7 @@ from tests.integration.aggregator.test_aggregate_second_opinion import (
     VALUES,
     Chance,
 )
+from tests.roles import as_role
 
 NOON = instant("2024-03-10T12:00:00Z")
 # Outside of what rollups cover.
@@ -209,3 +214,26 @@ async def test_what_is_not_there(make_register: MakeRegister, catalogue: Catalog
         await ask(catalogue, stranger)
     with pytest.raises(DeadlineExceededError):
         await catalogue.answer(question(register, seconds=-1))
+
+
+async def test_it_is_planned_for_what_it_meets_also_behind_what_is_planned_once(
+    make_register: MakeRegister, database: Database, database_settings: DatabaseSettings
+) -> None:
+    register = await make_register(["a"], [(NOON, Decimal(1), "x")])
+    await _define(database, register, (Grid(Grain.HOUR), set()))
+    await _fold(database, register)
+    settings = AggregatorSettings(rollup_overhead_rows=-1, questions_max=1)
+    own = as_role(database_settings, "aggregator")
+    async with open_sessions(own, settings, name="sessions") as opened:
+        sources = ReadSources(opened)
+        totals = replace(register, aggregator=Aggregator(sources, settings))
+        assert await totals.rows("item_count") == [["All", "All", 1]]
+        answer = await ask(Catalogue(sources, settings), register, label="a")
+        assert [value["value"] for value in answer["values"]] == ["x"]
+        async with opened.acquire() as connection:
+            planned = await connection.fetch(
+                "SELECT statement ~ '^\\s+WITH state AS' AS is_once, generic_plans, custom_plans"
+                " FROM pg_prepared_statements WHERE statement ~ 'FROM (register_items|rollup_rows)'"
+            )
+        ways = {(row["is_once"], row["generic_plans"], row["custom_plans"]) for row in planned}
+        assert ways == {(True, 1, 0), (False, 0, 1)}
