@@ -87,8 +87,8 @@ class Reader:
         seconds = seconds_left(deadline)
         async with source.acquire(seconds_max=seconds) as connection:
             one = _One(connection, self._registers, place, ask, deadline)
-            # What was just redefined is so again: then looking first is less than asking twice.
-            anew = anew or self._registers.is_redefined(place)
+            # Then looking first is less than asking twice.
+            anew = anew or self._registers.is_likely_redefined(place)
             for number in range(ATTEMPTS_MAX):
                 if (found := await one.attempt(anew=anew and number == 0)) is not None:
                     return found

@@ -22,6 +22,8 @@ _SQL = load_queries(__file__)
 REGISTERS_MAX = 1_000
 # What was written to so long ago is likely to be written to again before it is asked about.
 CHANGING_SECONDS = 1.0
+# What was redefined may have been again after this time; rollups are folded every 0.2 s at most.
+AGAIN_SECONDS = 0.1
 _FIELDS = (
     *("rollup_id", "register_id", "grain", "zone", "zone_digest", "columns", "synced_version"),
     *("has_extremes", "is_rejected", "rows_held", "items_held", "first_bucket", "last_bucket"),
@@ -60,6 +62,7 @@ class _Memory:
     """Of one register. `is_redefined`: its definition was another one the time before."""
 
     seen: Seen
+    seen_at: float
     written_at: float | None = None
     is_redefined: bool = False
 
@@ -81,10 +84,12 @@ class Registers:
             memory.seen = replace(memory.seen, is_changing=False)
         return memory.seen
 
-    def is_redefined(self, place: Place | None) -> bool:
-        """Whether it was, when it was seen last: then it is likely to have been again."""
+    def is_likely_redefined(self, place: Place | None) -> bool:
+        """Whether it was when it was seen last, and has had the time to be so again."""
         memory = None if place is None else self._memories.get(place)
-        return memory is not None and memory.is_redefined
+        if memory is None or not memory.is_redefined:
+            return False
+        return self._clock() - memory.seen_at > AGAIN_SECONDS
 
     def see(self, place: Place, state: State | None) -> Seen | None:
         """Note the state. None: the store has no such register."""
@@ -95,7 +100,7 @@ class Registers:
         if memory is None:
             if definition is None:
                 return None
-            memory = _Memory(seen_of(state))
+            memory = _Memory(seen_of(state), self._clock())
         else:
             memory.is_redefined = definition not in (None, memory.seen.definition)
             self._see_version(memory, state["version"])
@@ -113,8 +118,9 @@ class Registers:
             self._see_version(memory, version)
 
     def _see_version(self, memory: _Memory, version: int) -> None:
+        memory.seen_at = self._clock()
         if version != memory.seen.version:
-            memory.written_at = self._clock()
+            memory.written_at = memory.seen_at
             memory.seen = replace(memory.seen, version=version, is_changing=True)
 
 
