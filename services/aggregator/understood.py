@@ -27,8 +27,9 @@ _NOT_ASKED = {"message_id", "sent_at", "traceparent", "deadline"}
 
 
 def question_key(query: Message) -> str:
-    """All that is asked, as text."""
-    return query.model_dump_json(exclude=_NOT_ASKED)
+    """All that is asked, as text. Not as JSON: it writes a decimal as a text that another question
+    may ask for (`1E+2` is 100)."""
+    return repr([value for name, value in query if name not in _NOT_ASKED])
 
 
 class Made(Protocol):

@@ -277,3 +277,15 @@ async def test_only_analyses_of_totals_are_planned_once(
         assert await planned(filter={"label": "account", "eq": "a"}) == (0, 3)
         # By no rollup.
         assert await planned(filter={"label": "warehouse", "eq": "x"}) == (0, 3)
+
+
+async def test_a_number_is_not_taken_for_a_text_that_was_asked_for_before(
+    make_register: MakeRegister, database: Database
+) -> None:
+    rows = [(NOON, Decimal(1), "100"), (NOON, Decimal(2), "1E+2"), (NOON, Decimal(4), "1E+2")]
+    register = await make_register(["account"], rows)
+    analyst = analyst_of(database)
+    for _ in range(2):
+        for value, count in (("1E+2", 2), (Decimal("1E+2"), 1), ("100", 1)):
+            answer = await said(analyst, register, filter={"label": "account", "eq": value})
+            assert [row["values"]["count"] for row in answer["rows"]] == [count], value

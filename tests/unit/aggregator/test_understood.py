@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -17,6 +18,7 @@ from services.aggregator.understood import (
     question_key,
 )
 from shared.contracts.aggregations import AggregateArguments, AggregateQuery
+from shared.contracts.analyses import AggregateAnalysis
 from shared.errors import InvalidArgumentError
 
 KNOWN = Seen(version=7, meta={}, rollups=(), definition="[{}, null]")
@@ -130,3 +132,15 @@ def test_questions_differ_in_what_is_asked_and_in_nothing_else() -> None:
     ]
     assert len({*keys}) == len(keys)
     assert query() == keys[0]
+
+
+def test_a_number_is_another_question_than_its_text() -> None:
+    def analysis(value: object) -> str:
+        asked = {"register_id": 1, "filter": {"label": "a", "eq": value}}
+        deadline = datetime.now(UTC) + timedelta(seconds=1)
+        return question_key(AggregateAnalysis(store_id=1, arguments=asked, deadline=deadline))
+
+    # What is meant by the first is `100`.
+    assert analysis(Decimal("1E+2")) != analysis("1E+2")
+    assert analysis(1) != analysis(True)
+    assert analysis("x") == analysis("x")
