@@ -24,7 +24,7 @@ from bench.counting.questions import HOME_ZONE
 from bench.counting.recording import lines as live_lines
 from bench.counting.rounds import percentile
 from bench.counting.spent import cpu_seconds
-from bench.counting.system import System
+from bench.counting.system import DAY_SECONDS, System
 from services.recorder.record_items import ItemRecorder
 from services.recorder.rollup_keeper import RollupKeeper
 from services.recorder.settings import RecorderSettings
@@ -39,7 +39,6 @@ from shared.rollups.grid import Grain, Grid
 _NDJSON = b"application/x-ndjson"
 # As full as the product's table, and one that is new each time.
 _FULL, _EMPTY = "filled", "copied"
-DAY_SECONDS = 86_400.0
 FOLDED_SECONDS_MAX = 120.0
 # Of the items that are written: as dense in time as the largest register's.
 DENSITY = 50

@@ -114,6 +114,9 @@ class Aggregator:
     def _ask(self, query: AggregateQuery, scope: Scope, known: Seen | None) -> _Asked:
         if known is None:
             raise invalid_register()
+        if query.if_none_match is not None:
+            # Whether the caller has the answer is another matter with each version.
+            return self._understand(query, scope, known)
         return self._understood.find(
             question_key(query), known, lambda: self._understand(query, scope, known)
         )

@@ -21,7 +21,6 @@ QUESTIONS_MAX = 256
 PERIODS_MAX = 1_000
 CHARACTERS_MAX = 10_000
 
-
 # Questions are the same that differ in nothing else.
 _NOT_ASKED = {"message_id", "sent_at", "traceparent", "deadline"}
 
@@ -43,7 +42,8 @@ A = TypeVar("A", bound=Made)
 
 
 class Understood(Generic[A]):
-    """What the questions were made into that were asked last."""
+    """What the questions were made into that were asked last. It has to be the same for any version
+    of a register that is changing: whether a caller has the answer already is nothing for here."""
 
     def __init__(self) -> None:
         self._held: OrderedDict[str, tuple[Seen, A]] = OrderedDict()

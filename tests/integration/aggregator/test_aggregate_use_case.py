@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from services.aggregator import aggregate
-from services.aggregator.aggregate import Aggregator
+from services.aggregator.aggregate import Aggregator, Outcome
 from services.aggregator.analyse import Analyst
 from services.aggregator.catalogue import Catalogue
 from services.aggregator.handlers import Handlers, answer_of
@@ -38,8 +38,10 @@ from tests.integration.aggregator.register_under_test import (
     add_items,
     instant,
 )
+from tests.integration.aggregator.test_analysis_second_opinion import analysis_of
 
 NOON = instant("2024-03-10T12:00:00Z")
+START, END = "2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z"
 # Not by their text: what is ours in it comes too late for pg_stat_activity.
 SLEEPERS = """SELECT count(*) FROM pg_stat_activity
                WHERE state = 'active' AND wait_event IN ('PgSleep', 'advisory')
@@ -130,6 +132,33 @@ async def test_an_answer_that_the_caller_has_is_not_computed(
     changed = await register.ask(if_none_match=first.etag)
     assert changed.body is not None
     assert changed.etag != first.etag
+
+
+async def test_what_the_caller_has_is_told_of_each_version_anew(
+    make_register: MakeRegister, database: Database, sessions: ReadSources
+) -> None:
+    """Of a register that is written to between the questions, which are the same."""
+    register = await make_register([], [(NOON, Decimal(1))])
+    analyst = Analyst(sessions, AggregatorSettings())
+
+    async def analysed(etag: str | None) -> Outcome:
+        asked = {"start_at": START, "end_at": END, "measures": ["count"]}
+        return await analyst.answer(analysis_of(register, asked, if_none_match=etag))
+
+    async def measured(etag: str | None) -> Outcome:
+        return await register.ask(if_none_match=etag)
+
+    for ask in (measured, analysed):
+        await ask(None)
+        for _ in range(3):
+            await add_items(database, register, [(NOON, Decimal(1))])
+            etag = (await ask(None)).etag
+            for _ in range(2):
+                assert (await ask(etag)).body is None
+            await add_items(database, register, [(NOON, Decimal(1))])
+            changed = await ask(etag)
+            assert changed.body is not None
+            assert changed.etag != etag
 
 
 async def test_version_and_items_are_of_one_snapshot(
